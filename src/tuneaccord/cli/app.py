@@ -1,0 +1,127 @@
+"""The commands and their options.
+
+To add one, write its ``run`` in a file of its own in this folder and a function here that lists the
+options and imports that file when it is called. Nothing else may be imported here, so that ``--help``
+stays fast.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuneaccord.cli.errors import Commands
+
+app = typer.Typer(
+    name="tuneaccord",
+    cls=Commands,
+    help="Decide together how one language model gets tuned, and who pays what.",
+    add_completion=False,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+OutOption = Annotated[Path | None, typer.Option("--out", help="Write the results into this folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+@app.callback()
+def tuneaccord(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Decide together how one language model gets tuned, and who pays what."""
+    if version:
+        from tuneaccord import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+@app.command()
+def settle(
+    file: Annotated[Path, typer.Argument(help="A market (.yaml), or a long score sheet (.csv, .parquet).")],
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    strength: Annotated[
+        float | None,
+        typer.Option("--strength", help="Units of reward that one nat of divergence costs; needed for a sheet."),
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="NAME=N", help="The size of a group; may be given several times."),
+    ] = None,
+    what_if: Annotated[
+        bool, typer.Option("--what-if/--no-what-if", help="Also settle as if each group had lied.")
+    ] = True,
+) -> None:
+    """Choose the model of a finite market and say who pays what."""
+    from tuneaccord.cli.settle import run
+
+    run(file, out=out, as_json=as_json, strength=strength, sizes=size or [], with_lies=what_if)
+
+
+TuneOption = Annotated[bool, typer.Option("--tune/--no-tune", help="Also train and measure the adapter.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Worker processes; default: one for each core, as memory allows.")
+]
+
+
+@app.command()
+def tune(
+    file: Annotated[Path, typer.Argument(help="A tune file (.yaml); examples/assistant/tune.yaml is one.")],
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    train: TuneOption = True,
+    workers: WorkersOption = None,
+) -> None:
+    """Sample, score, settle, fine-tune and measure one language model for several groups.
+
+    Writes to runs/NAME. Stopped at any moment, the same command continues where it was.
+    """
+    from tuneaccord.cli.tune import run
+
+    run(file, out=out, as_json=as_json, train=train, workers=workers)
+
+
+@app.command()
+def demo(
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    train: TuneOption = True,
+    workers: WorkersOption = None,
+) -> None:
+    """The main job on the embedded default model: tuneaccord tune examples/assistant/tune.yaml."""
+    from tuneaccord.cli.tune import run
+    from tuneaccord.shipped import example
+
+    run(example("assistant/tune.yaml"), out=out, as_json=as_json, train=train, workers=workers)
+
+
+@app.command()
+def reply(
+    folder: Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/assistant.")],
+    prompt: Annotated[str, typer.Argument(help="What to ask.")],
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Repeat a draw; default: a new one.")
+    ] = None,
+    show: Annotated[int, typer.Option("--show", min=0, help="Also show this many of the candidates.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer one prompt with the chosen policy: draw replies, score them, keep one by its weight."""
+    from tuneaccord.cli.reply import run
+
+    run(folder, prompt, seed=seed, show=show, as_json=as_json)
+
+
+@app.command("fetch-model")
+def fetch_model() -> None:
+    """Download the embedded default model and convert it, if it is not there yet."""
+    from tuneaccord.cli.fetch import run
+
+    run()

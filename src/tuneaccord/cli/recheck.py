@@ -1,0 +1,75 @@
+"""Check a settlement's exact guarantees again, on its numbers and by another route than made them.
+
+The payments come from one closed pass over all groups. Here each group is left out in turn, the space is
+solved without it, and what was promised is compared with what comes out. What a settlement does not claim,
+for instance because its rule chose another model than the best, is not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tuneaccord.mechanism.misreports import WhatIf
+from tuneaccord.mechanism.settlement import Settlement
+from tuneaccord.spaces.space import Optimum
+
+TOLERANCE = 1e-9  #: relative to the largest sum of size-weighted scores; a thousand times its rounding error
+
+
+def broken_promises(settlement: Settlement, lies: Mapping[str, Sequence[WhatIf]] | None = None) -> list[str]:
+    """One sentence for each exact guarantee that fails; nothing when all hold.
+
+    ``lies`` are outcomes of misreports by group, when they were computed: none may pay more than the bound.
+    """
+    exact = {one.name: one.bound or 0.0 for one in settlement.guarantees if one.status == "exact"}
+    slack = TOLERANCE * scale(settlement)
+    found = []
+    if "truthful" in exact and not settlement.gap <= slack:
+        found.append(f"truthful: the chosen model may be {settlement.gap:.3g} below the best one")
+    for index, name in enumerate(settlement.names):
+        alone = settlement.space.optimum(settlement.scores, _without(settlement.sizes, index))
+        if "never negative" in exact and not settlement.payments[name] >= -slack:
+            found.append(f"never negative: {name!r} would be paid {-settlement.payments[name]:.3g}")
+        if "nobody worse off" in exact:
+            found += _worse_off(settlement, index, alone, exact["nobody worse off"] + slack)
+        if "truthful" in exact:
+            found += _wrong_charge(settlement, index, alone, exact["truthful"] + slack)
+            found += _paying_lies(settlement, name, (lies or {}).get(name, ()), exact["truthful"] + slack)
+    return found
+
+
+def scale(settlement: Settlement) -> float:
+    """The largest size-weighted sum of absolute scores, or 1 when all scores are zero."""
+    return float((np.abs(settlement.scores) @ settlement.sizes).max()) or 1.0
+
+
+def lie_pays(settlement: Settlement, group: str, lie: WhatIf) -> bool:
+    """Whether the misreport gained more than rounding can explain, whatever the settlement promises."""
+    return lie.utility - settlement.utilities[group] > TOLERANCE * scale(settlement)
+
+
+def _worse_off(settlement: Settlement, index: int, alone: Optimum, slack: float) -> list[str]:
+    name = settlement.names[index]
+    outside = settlement.sizes[index] * float(settlement.space.prompt_weights @ alone.values[:, index])
+    loss = outside - settlement.utilities[name]
+    return [] if loss <= slack else [f"nobody worse off: {name!r} would have {loss:.3g} more by staying out"]
+
+
+def _wrong_charge(settlement: Settlement, index: int, alone: Optimum, slack: float) -> list[str]:
+    """Truth is dominant because a payment is what the group's presence costs the others."""
+    name = settlement.names[index]
+    others = settlement.net_welfare - settlement.group_values[name]
+    cost = float(settlement.space.prompt_weights @ alone.support) - others
+    paid = settlement.payments[name]
+    return [] if abs(cost - paid) <= slack else [f"truthful: {name!r} pays {paid:.6g} but costs the others {cost:.6g}"]
+
+
+def _paying_lies(settlement: Settlement, name: str, lies: Sequence[WhatIf], slack: float) -> list[str]:
+    gains = [(lie.utility - settlement.utilities[name], lie.misreport) for lie in lies]
+    return [f"truthful: {name!r} gains {gain:.3g} with {lie}" for gain, lie in gains if not gain <= slack]
+
+
+def _without(sizes: np.ndarray, index: int) -> np.ndarray:
+    return np.where(np.arange(len(sizes)) == index, 0.0, sizes)

@@ -1,0 +1,225 @@
+"""``tuneaccord settle``: a finite market in, the chosen model and the payments out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from tuneaccord.cli import render
+from tuneaccord.cli.errors import PROMISE_FAILED, error_line
+from tuneaccord.cli.recheck import broken_promises, lie_pays
+from tuneaccord.config.market import Market, read_market
+from tuneaccord.errors import InputError
+from tuneaccord.files import write_atomically
+from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, WhatIf, sweep
+from tuneaccord.mechanism.money import in_cents, invoices_csv
+from tuneaccord.mechanism.settlement import Settlement
+from tuneaccord.specs import to_data
+
+LIES = (SizeMisreport(2.0), RewardMisreport(1.5))
+LIE_NAMES = ("size x 2", "reward shift 1.5")
+MANY_PROMPTS = 3
+MANY_REPLIES = 10
+
+Lies = dict[str, list[WhatIf]]
+
+
+def run(
+    file: Path,
+    *,
+    out: Path | None,
+    as_json: bool,
+    strength: float | None,
+    sizes: Iterable[str],
+    with_lies: bool,
+) -> None:
+    """Settle, write, print and recheck; exit status 1 when a promise fails."""
+    market = read_market(file, strength, parse_sizes(sizes))
+    settlement = market.settle()
+    money = in_cents(settlement.payments, market.money.rate)
+    lies = {name: sweep(settlement, name, LIES) for name in settlement.names} if with_lies else {}
+    if out is not None:
+        _write(out, market, settlement)
+    if as_json:
+        typer.echo(json_text(_document(market, settlement, money, lies)), nl=False)
+    else:
+        _print(market, settlement, money, lies, out)
+    broken = broken_promises(settlement, lies)
+    for promise in broken:
+        typer.echo(error_line(f"a promise fails its recheck: {promise}."), err=True)
+    if broken:
+        raise typer.Exit(PROMISE_FAILED)
+
+
+def parse_sizes(given: Iterable[str]) -> dict[str, float]:
+    """``NAME=N`` options as sizes by name.
+
+    Raises :class:`InputError` on another form or a name given twice.
+
+    >>> parse_sizes(["clinic=3"])
+    {'clinic': 3.0}
+    """
+    sizes: dict[str, float] = {}
+    for option in given:
+        name, equals, number = option.rpartition("=")
+        try:
+            size = float(number)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise InputError(f"--size must be NAME=N, such as --size clinic=3, got {option!r}.")
+        if name in sizes:
+            raise InputError(f"--size names group {name!r} twice. Give each group one size.")
+        sizes[name] = size
+    return sizes
+
+
+def json_text(data: dict) -> str:
+    """JSON with the same bytes for the same data: sorted keys, no NaN."""
+    return json.dumps(data, sort_keys=True, indent=2, allow_nan=False) + "\n"
+
+
+# Files
+
+
+def _write(folder: Path, market: Market, settlement: Settlement) -> None:
+    contents = {
+        "settlement.json": json_text(settlement.to_dict()),
+        "policy.csv": _policy_csv(market, settlement),
+        "invoices.csv": invoices_csv(
+            {report.name: report.size for report in settlement.reports},
+            settlement.values,
+            settlement.payments,
+            market.money.currency,
+            market.money.rate,
+        ),
+    }
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+
+
+def _policy_csv(market: Market, settlement: Settlement) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["prompt_id", "reply_id", "base", "chosen"])
+    writer.writerows(_policy(market, settlement))
+    return text.getvalue()
+
+
+def _policy(market: Market, settlement: Settlement) -> list[tuple[str, str, float, float]]:
+    base = settlement.space.base.reshape(settlement.space.shape).tolist()
+    chosen = settlement.optimum.model.tolist()
+    return [
+        (prompt, reply, base[row][column], chosen[row][column])
+        for row, prompt in enumerate(market.layout.prompts)
+        for column, reply in enumerate(market.layout.replies[row])
+    ]
+
+
+def _document(market: Market, settlement: Settlement, money: dict[str, Decimal], lies: Lies) -> dict:
+    """The settlement's own data, which rebuilds it, and what else the command can say."""
+    return {
+        **settlement.to_dict(),
+        "base_values": settlement.base_values,
+        "prompts": list(market.layout.prompts),
+        "replies": [list(replies) for replies in market.layout.replies],
+        "invoices": {
+            "currency": market.money.currency,
+            "rate": market.money.rate,
+            "amounts": {name: str(amount) for name, amount in money.items()},
+        },
+        "what_if": {name: [_lie_data(settlement, name, lie) for lie in told] for name, told in lies.items()},
+    }
+
+
+def _lie_data(settlement: Settlement, name: str, lie: WhatIf) -> dict:
+    return {
+        "misreport": to_data(lie.misreport),
+        "group_value": lie.group_value,
+        "payment": lie.payment,
+        "utility": lie.utility,
+        "would_have_helped": lie_pays(settlement, name, lie),
+    }
+
+
+# Output for people
+
+
+def _print(market: Market, settlement: Settlement, money: dict[str, Decimal], lies: Lies, folder: Path | None) -> None:
+    out = render.console()
+    _print_policy(out, market, settlement)
+    _print_groups(out, market, settlement, money)
+    if lies:
+        _print_lies(out, settlement, lies)
+    render.heading(out, "What this guarantees")
+    render.guarantees(out, settlement.guarantees)
+    if folder is not None:
+        render.sentence(out, "")
+        render.sentence(out, f"Written to {folder}: settlement.json, policy.csv, invoices.csv")
+
+
+def _print_policy(out: Console, market: Market, settlement: Settlement) -> None:
+    prompts, replies = settlement.space.shape
+    render.heading(out, "Chosen model: the chance of each response")
+    shown = {prompt: 0 for prompt in market.layout.prompts[:MANY_PROMPTS]}
+    rows = []
+    for prompt, reply, base, chosen in _policy(market, settlement):
+        if shown.get(prompt, MANY_REPLIES) < MANY_REPLIES:
+            shown[prompt] += 1
+            rows.append((prompt, reply, render.number(base), render.number(chosen)))
+    if prompts == 1:
+        out.print(render.table(["response", "base", "chosen"], [row[1:] for row in rows]))
+    else:
+        out.print(render.table(["prompt", "response", "base", "chosen"], rows, left=2))
+    hidden = []
+    if replies > MANY_REPLIES:
+        hidden.append(f"{replies - MANY_REPLIES} more responses a prompt")
+    if prompts > MANY_PROMPTS:
+        hidden.append(f"{prompts - MANY_PROMPTS} more prompts")
+    if hidden:
+        render.sentence(out, f"... and {' and '.join(hidden)}; --out writes all of them to policy.csv")
+
+
+def _print_groups(out: Console, market: Market, settlement: Settlement, money: dict[str, Decimal]) -> None:
+    render.heading(out, "Groups: value to one member, and who pays what")
+    rows = [
+        (
+            report.name,
+            render.size(report.size),
+            render.number(settlement.base_values[report.name]),
+            render.number(settlement.values[report.name]),
+            render.number(settlement.payments[report.name]),
+            render.number(settlement.utilities[report.name]),
+            f"{money[report.name]} {market.money.currency}",
+        )
+        for report in settlement.reports
+    ]
+    out.print(render.table(["group", "size", "base value", "value", "payment", "utility", "invoice"], rows))
+    render.sentence(
+        out,
+        f"welfare {render.number(settlement.welfare)}, price of leaving the base {render.number(settlement.price)}, "
+        f"net welfare {render.number(settlement.net_welfare)}",
+    )
+
+
+def _print_lies(out: Console, settlement: Settlement, lies: Lies) -> None:
+    render.heading(out, "What if a group had lied: the change in its value and utility")
+    rows = [
+        (
+            name,
+            lie_name,
+            render.number(lie.group_value - settlement.group_values[name]),
+            render.number(lie.utility - settlement.utilities[name]),
+            "yes" if lie_pays(settlement, name, lie) else "no",
+        )
+        for name, told in lies.items()
+        for lie_name, lie in zip(LIE_NAMES, told, strict=True)
+    ]
+    out.print(render.table(["group", "lie", "value", "utility", "would lying have helped?"], rows, left=2))

@@ -1,0 +1,86 @@
+"""What a settlement promises, and on which conditions. A result lists these and only these."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from tuneaccord.mechanism.payments import PaymentRule
+from tuneaccord.mechanism.rules import TrainingRule
+
+Status = Literal["exact", "bounded", "not claimed"]
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """One promise. ``bound`` is the most by which it can fail at these reports, in the units of the payments.
+
+    >>> Guarantee("truthful", "exact", "No misreport pays.", 0.0).status
+    'exact'
+    """
+
+    name: str
+    status: Status
+    statement: str
+    bound: float | None = None
+
+    def to_dict(self) -> dict:
+        """Plain data."""
+        return asdict(self)
+
+
+#: what must hold for rewards that were divided by their own sum or maximum
+_DIVIDED = " and that a reward reported with scale 'sum' or 'max' is, so divided, what its group values"
+
+
+def guarantees_of(
+    rule: TrainingRule, payment: PaymentRule, regret_bound: float, divided: bool = False
+) -> tuple[Guarantee, ...]:
+    """The promises of a training rule with a payment rule on a space fixed before the reports.
+
+    ``regret_bound`` is certified for the reports that were settled; ``divided`` says whether a reward was
+    divided by a number of its own (``TableReward.scale``).
+    """
+    affine = rule.affine
+    return (
+        _claim(
+            "truthful",
+            affine and payment.truthful,
+            "Reporting the true reward and size is a dominant strategy, up to rounding, given that the set of "
+            f"models was fixed before anybody reported{_DIVIDED if divided else ''}. At these reports the solution "
+            f"is certified to within {regret_bound:.2g} of the best.",
+            "Misreporting can pay.",
+            regret_bound,
+        ),
+        _claim(
+            "never negative",
+            payment.never_negative,
+            "No group is ever paid for taking part.",
+            "A payment may be negative.",
+            0.0,
+        ),
+        _claim(
+            "nobody worse off",
+            affine and payment.nobody_worse_off,
+            "No truthful group has less than the model chosen without it would give it for free.",
+            "A group may do better by staying out.",
+            0.0,
+        ),
+        Guarantee(
+            "budget",
+            "not claimed",
+            "Payments are not a cost split: they need not cover any bill, and they may exceed it.",
+        ),
+        Guarantee(
+            "one identity per group",
+            "not claimed",
+            "A group that registers several times pays less in total, and groups that lie together may "
+            "gain. Check who is who outside the mechanism.",
+        ),
+    )
+
+
+def _claim(name: str, holds: bool, statement: str, otherwise: str, bound: float) -> Guarantee:
+    if holds:
+        return Guarantee(name, "exact", statement, bound)
+    return Guarantee(name, "not claimed", otherwise)

@@ -1,0 +1,61 @@
+"""Payment rules: what each group is charged, in the units of size times reward."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuneaccord.spaces.space import ModelSpace, Optimum
+
+
+class PaymentRule(ABC):
+    """Charges each group; declares what it guarantees together with an affine training rule."""
+
+    never_negative: bool = False
+    nobody_worse_off: bool = False
+    truthful: bool = False
+
+    @abstractmethod
+    def charge(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, optimum: Optimum) -> np.ndarray:
+        """One amount for each prompt and group, shape (prompts, groups)."""
+
+
+@dataclass(frozen=True)
+class Externality(PaymentRule):
+    """The affine-maximizer (VCG) payment: what the group's presence costs all the others.
+
+    ``p_i = h(w without i) - [sum_{j != i} w_j v_j - D]``, the best net welfare that the others could have
+    had without group i, minus what they get from the chosen model; the bracket is ``h(w) - w_i v_i`` when
+    that is the best one. The regulariser stays whole in both terms. It is never negative. Under an affine
+    rule such as :class:`Welfare`, on a space that was fixed before the reports, it makes truth a dominant
+    strategy and leaves no group worse off than staying out.
+
+    Source: arXiv 2405.16276, Proposition 4.4.
+
+    >>> Externality().truthful
+    True
+    """
+
+    never_negative = True
+    nobody_worse_off = True
+    truthful = True
+
+    def charge(self, space, scores, sizes, optimum):
+        return space.externalities(scores, sizes, optimum)
+
+
+@dataclass(frozen=True)
+class Free(PaymentRule):
+    """No payments. Every group then gains by exaggerating (arXiv 2405.16276, Theorems 4.1 and 4.2).
+
+    >>> Free().truthful
+    False
+    """
+
+    never_negative = True
+    nobody_worse_off = True  # under an affine rule a group's value never falls when its size grows from 0
+
+    def charge(self, space, scores, sizes, optimum):
+        return np.zeros((scores.shape[0], len(sizes)))

@@ -1,0 +1,1 @@
+"""Spaces of models, each a convex support function of the groups' sizes."""

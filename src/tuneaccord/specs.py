@@ -1,0 +1,61 @@
+"""Any parameter object to plain data and back, by its public class name.
+
+A variant is a frozen dataclass whose fields are its parameters, so one function serves all of them, and
+the package's public list is the registry: adding a class and its line there makes it readable from YAML.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tuneaccord.errors import InputError, nearest
+
+
+def to_data(spec: Any) -> dict:
+    """A parameter object as plain data: its class name under ``kind``, then its fields.
+
+    >>> from tuneaccord import KL
+    >>> to_data(KL(strength=0.5))
+    {'kind': 'KL', 'strength': 0.5}
+    """
+    fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
+    return {"kind": type(spec).__name__, **fields}
+
+
+def from_data(data: dict, expected: type | None = None) -> Any:
+    """The object that :func:`to_data` wrote, or that a user wrote in YAML.
+
+    Raises :class:`InputError` on an unknown kind or field, with the nearest valid name.
+
+    >>> from_data({"kind": "KL", "strength": 0.5})
+    KL(strength=0.5)
+    """
+    if not isinstance(data, dict) or "kind" not in data:
+        raise InputError(f"expected a mapping with a 'kind', such as {{kind: KL, strength: 0.5}}, got {data!r}.")
+    registry = _registry(expected)
+    fields = {key: value for key, value in data.items() if key != "kind"}
+    if not isinstance(data["kind"], str) or data["kind"] not in registry:
+        raise InputError(f"unknown kind {data['kind']!r}. {nearest(data['kind'], registry)}")
+    cls = registry[data["kind"]]
+    valid = [field.name for field in dataclasses.fields(cls)]
+    for key in fields:
+        if key not in valid:
+            raise InputError(f"{data['kind']} has no field {key!r}. {nearest(key, valid)}")
+    try:
+        return cls(**fields)
+    except TypeError:
+        raise InputError(f"{data['kind']} needs {', '.join(valid)}; got {', '.join(fields) or 'nothing'}.") from None
+
+
+def _registry(expected: type | None) -> dict[str, type]:
+    import tuneaccord
+
+    public = {name: getattr(tuneaccord, name) for name in tuneaccord.__all__}
+    return {
+        name: value
+        for name, value in public.items()
+        if isinstance(value, type)
+        and dataclasses.is_dataclass(value)
+        and (expected is None or issubclass(value, expected))
+    }

@@ -1,0 +1,171 @@
+"""The laws that every divergence, space and settlement must keep, as plain functions for any implementation.
+
+Each check returns nothing when the law holds and raises :class:`AssertionError` with the law's name when
+it does not; none needs a test framework. They are necessary conditions, tried at random points from a
+fixed seed: they find wrong implementations, they do not prove right ones. Tolerances are relative to the
+size of the numbers involved, so that a correct float64 implementation passes at any scale.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tuneaccord.divergence import KL, Divergence
+from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, what_if
+from tuneaccord.mechanism.reports import Report
+from tuneaccord.mechanism.settlement import Settlement
+from tuneaccord.rewards import TableReward
+from tuneaccord.spaces.simplex import Simplex
+from tuneaccord.spaces.space import ModelSpace, Optimum
+
+_ROUNDING = 1e-12  # a few thousand float64 roundings
+_MISREPORTS = (SizeMisreport(0.5), SizeMisreport(3.0), RewardMisreport(0.5), RewardMisreport(2.0))
+
+
+def random_market(
+    rng: np.random.Generator,
+    *,
+    prompts: int = 2,
+    responses: int = 5,
+    groups: int = 3,
+    strength: float = 1.0,
+    sizes: tuple[float, float] = (1.0, 10.0),
+) -> tuple[Simplex, list[Report]]:
+    """A random market on a simplex with KL, ready for :func:`tuneaccord.settle`.
+
+    Bases and prompt weights are uniform over distributions, rewards uniform on [0, 1], and sizes uniform
+    in their logarithm between the two bounds of ``sizes``. The groups are called ``"g0"``, ``"g1"``, ...
+
+    >>> space, reports = random_market(np.random.default_rng(0), groups=2)
+    >>> space.shape, [report.name for report in reports]
+    ((2, 5), ['g0', 'g1'])
+    """
+    base = rng.dirichlet(np.ones(responses), size=prompts)
+    space = Simplex(base, KL(strength), rng.dirichlet(np.ones(prompts)))
+    drawn = np.exp(rng.uniform(*np.log(sizes), size=groups))
+    tables = rng.uniform(size=(groups, prompts, responses))
+    return space, [Report(f"g{i}", drawn[i], TableReward(tables[i])) for i in range(groups)]
+
+
+def check_divergence(divergence: Divergence, *, seed: int = 0, tries: int = 20) -> None:
+    """Check that ``divergence.tilt`` maximises ``<score, p> - divergence.price(p, base)``.
+
+    At random bases and scores: the base itself is free and every other price is non-negative; tilting by
+    nothing returns the base; adding a constant to the score changes no policy; the reported maximum is
+    attained, and no perturbed policy does better. Raises :class:`AssertionError` naming the broken law.
+
+    >>> check_divergence(KL(strength=0.5))
+    """
+    rng = np.random.default_rng(seed)
+    for _ in range(tries):
+        base = rng.dirichlet(np.ones(6))
+        score = rng.normal(size=6) * divergence.strength * 10 ** rng.uniform(-2, 1)
+        tolerance = _ROUNDING * (divergence.strength + np.abs(score).max())
+        unmoved, nothing = divergence.tilt(np.zeros(6), base)
+        _law("the base is free", divergence.price(base, base), 0.0, tolerance)
+        _law("tilting by nothing returns the base", unmoved, base, _ROUNDING)
+        _law("tilting by nothing is worth nothing", nothing, 0.0, tolerance)
+        policy, best = divergence.tilt(score, base)
+        _law("a policy sums to one", policy.sum(), 1.0, _ROUNDING)
+        shifted, higher = divergence.tilt(score + divergence.strength, base)
+        _law("a constant moves no policy", shifted, policy, 100 * _ROUNDING)
+        _law("a constant adds itself to the maximum", higher, best + divergence.strength, 10 * tolerance)
+        _law("the maximum is attained", score @ policy - divergence.price(policy, base), best, tolerance)
+        steps = 0.1 ** rng.integers(0, 5, size=(8, 1))
+        others = (1 - steps) * policy + steps * rng.dirichlet(np.ones(6), size=8)
+        prices = divergence.price(others, base)
+        _at_least("a price is never negative", prices, 0.0, 0.0)
+        _at_least("no policy does better than the tilted one", best, others @ score - prices, tolerance)
+
+
+def check_space(space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, *, seed: int = 0, tries: int = 20) -> None:
+    """Check that ``space`` is a support function ``h`` of the sizes, at and around the given ones.
+
+    The model of size zero is free and worth nothing; the optimum's own values and price give ``h``; ``h`` is
+    convex along segments; its gradient is the values (no model attained elsewhere does better); and the
+    externality of each group is ``h(w without i) - [h(w) - w_i v_i]``, never negative.
+    ``scores`` is what ``space.scores`` returned. Raises :class:`AssertionError` naming the broken law.
+
+    >>> space, reports = random_market(np.random.default_rng(0))
+    >>> check_space(space, space.scores([report.reward for report in reports]), np.array([1.0, 2.0, 3.0]))
+    """
+    rng, sizes = np.random.default_rng(seed), np.asarray(sizes, float)
+    nothing = space.optimum(scores, np.zeros_like(sizes))
+    here = space.optimum(scores, sizes)
+    tolerance = _money_rounding(scores, sizes) + _ROUNDING * float(np.abs(here.price).max())
+    _law("the base is free", nothing.price, 0.0, tolerance)
+    _law("without groups welfare is zero", nothing.support, 0.0, tolerance)
+    values, price = space.evaluate(scores, here.model)
+    _law("the values are the model's", here.values, values, _ROUNDING * float(np.abs(scores).max()))
+    _law("h is attained", here.values @ sizes - price, here.support, tolerance)
+    for _ in range(tries):
+        elsewhere = sizes * rng.uniform(size=sizes.shape)
+        share = rng.uniform()
+        there = space.optimum(scores, elsewhere)
+        between = space.optimum(scores, share * sizes + (1 - share) * elsewhere).support
+        _at_least("h is convex", share * here.support + (1 - share) * there.support, between, tolerance)
+        _at_least("no model does better", here.support, there.values @ sizes - there.price, tolerance)
+    externalities = space.externalities(scores, sizes, here)
+    _at_least("an externality is never negative", externalities, 0.0, 0.0)
+    for group in range(len(sizes)):
+        absent = np.where(np.arange(len(sizes)) == group, 0.0, sizes)
+        difference = space.optimum(scores, absent).support - here.support + sizes[group] * here.values[:, group]
+        _law("externality = h(w without i) - [h(w) - w_i v_i]", externalities[:, group], difference, tolerance)
+
+
+def check_settlement(result: Settlement) -> None:
+    """Check that ``result`` adds up, and keeps the promises that it lists as exact.
+
+    ``never negative``: every payment in every prompt. ``nobody worse off``: utility against the group's
+    value at the model chosen without it. ``truthful``: against exaggerated and shifted reports. Promises
+    that are not claimed are not checked. Raises :class:`AssertionError` naming the broken promise.
+
+    >>> from tuneaccord import settle
+    >>> check_settlement(settle(*random_market(np.random.default_rng(0))))
+    """
+    promises = {promise.name for promise in result.guarantees if promise.status == "exact"}
+    tolerance = _money_rounding(result.scores, result.sizes)
+    weights = result.space.prompt_weights
+    utilities = np.array(list(result.utilities.values()))
+    charged = weights @ result.payments_by_prompt
+    best = weights @ result.space.optimum(result.scores, result.sizes).support
+    _law("welfare minus price is h, less the gap", result.net_welfare + result.gap, best, tolerance)
+    _law("the payments are means over prompts", list(result.payments.values()), charged, tolerance)
+    _law("utility is value minus payment", utilities, _group_values(result, result.optimum) - charged, tolerance)
+    if "never negative" in promises:
+        _at_least("never negative", result.payments_by_prompt, 0.0, 0.0)
+    if "nobody worse off" in promises:
+        _at_least("nobody worse off", utilities, _group_values_when_absent(result), tolerance)
+    if "truthful" in promises:
+        for misreport in _MISREPORTS:
+            lies = [what_if(result, name, misreport).utility for name in result.names]
+            # a lie can make a group three times as large, and rounding with it
+            _at_least(f"truthful against {misreport}", utilities, lies, 3 * tolerance + result.regret_bound)
+
+
+def _group_values(result: Settlement, optimum: Optimum) -> np.ndarray:
+    return result.sizes * (result.space.prompt_weights @ optimum.values)
+
+
+def _group_values_when_absent(result: Settlement) -> np.ndarray:
+    kept = 1.0 - np.eye(len(result.sizes))
+    chosen = [result.rule.choose(result.space, result.scores, result.sizes * row) for row in kept]
+    return np.array([_group_values(result, optimum)[group] for group, optimum in enumerate(chosen)])
+
+
+def _money_rounding(scores: np.ndarray, sizes: np.ndarray) -> float:
+    """What rounding may do to an amount: relative to all that the groups could be worth together."""
+    worth = float(sizes @ np.abs(scores).max(axis=(0, 1)))
+    return _ROUNDING * max(worth, np.finfo(float).eps)
+
+
+def _law(name: str, got, expected, tolerance: float) -> None:
+    error = float(np.abs(np.subtract(got, expected)).max())
+    if not error <= tolerance:
+        raise AssertionError(f"{name}: got {got}, expected {expected}, off by {error:.3g} (allowed {tolerance:.3g})")
+
+
+def _at_least(name: str, got, bound, tolerance: float) -> None:
+    short = float(np.max(np.subtract(bound, got)))
+    if not short <= tolerance:
+        raise AssertionError(f"{name}: got {got}, expected at least {bound}, short by {short:.3g}")

@@ -1,0 +1,67 @@
+"""Importing the package is light, and arrows between its parts point one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tuneaccord
+
+ROOT = Path(tuneaccord.__file__).parent
+HEAVY = ["torch", "transformers", "peft", "matplotlib", "cvxpy", "pydantic", "typer", "rich", "yaml"]
+HEAVY += ["flask", "fastapi", "starlette", "uvicorn", "django", "aiohttp", "tornado"]
+#: the parts that may not know of language models, plots, or the command line
+LIGHT = [
+    *(path for part in ("spaces", "mechanism", "bargaining") for path in sorted((ROOT / part).rglob("*.py"))),
+    *(ROOT / f"{name}.py" for name in ["divergence", "errors", "files", "kernel", "rewards", "specs", "testing"]),
+]
+
+
+def in_a_fresh_python(code):
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.split()
+
+
+def test_import_loads_nothing_heavy():
+    loaded = in_a_fresh_python("import sys, tuneaccord; print(*{name.split('.')[0] for name in sys.modules})")
+    assert "numpy" in loaded
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_import_takes_less_than_half_a_second():
+    timed = "import time; start = time.perf_counter(); import tuneaccord; print(time.perf_counter() - start)"
+    seconds = [float(in_a_fresh_python(timed)[0]) for _ in range(5)]
+    assert min(seconds) < 0.5, seconds  # the best of five: other programs may hold the machine
+
+
+def imported_by(path):
+    """Every module that a file imports anywhere, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import, which this test cannot follow"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", LIGHT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_light_parts_do_not_know_heavy_ones(path):
+    forbidden = [*HEAVY, *(f"tuneaccord.{part}" for part in ("llm", "tuning", "cli", "reporting", "config"))]
+    for module in imported_by(path):
+        assert not any(module == name or module.startswith(f"{name}.") for name in forbidden), module
+
+
+def test_language_models_do_not_know_money():
+    """``tuneaccord.tuning`` puts the two together."""
+    parts = ("mechanism", "bargaining", "tuning", "config", "reporting", "cli")
+    for path in (ROOT / "llm").glob("*.py"):
+        known = [module for module in imported_by(path) for part in parts if module.startswith(f"tuneaccord.{part}")]
+        assert not known, path
+
+
+def test_money_stays_out_of_spaces():
+    for path in [*(ROOT / "spaces").glob("*.py"), ROOT / "kernel.py", ROOT / "divergence.py"]:
+        assert not [module for module in imported_by(path) if module.startswith("tuneaccord.mechanism")]
