@@ -108,3 +108,9 @@ def test_training_tells_what_validation_did(run):
     without = {**run, "adapter": {**run["adapter"], "validation_correlation": None, "passes": 2}}
     assert "multiplied" not in wording.training_in_words(without)
     assert "2 times over" in wording.training_in_words(without)
+
+
+def test_the_command_that_checks_the_payments(run):
+    odd = {**run, "groups": [{"name": "R & D", "size": 2.5}, {"name": "desk", "size": 3.0}]}
+    command = wording.check_command(odd)
+    assert command == "tuneaccord settle scores.parquet --strength 0.5 '--size=R & D=2.5' --size=desk=3"

@@ -7,6 +7,7 @@ more than the guarantees recorded in the run.
 from __future__ import annotations
 
 import math
+import shlex
 
 from tuneaccord.reporting.formatting import interval, listing, number, percent, plain, size
 
@@ -249,6 +250,7 @@ def bound_in_words(guarantee: dict) -> str:
     return "0" if bound == 0 else f"at most {number(bound)} units"
 
 
-def rerun_command(run: dict) -> str:
-    """The command that repeats the run."""
-    return run.get("command") or "tuneaccord tune CONFIG.yaml"
+def check_command(run: dict) -> str:
+    """The command that settles again on the stored score sheet."""
+    sizes = " ".join(shlex.quote(f"--size={group['name']}={group['size']:g}") for group in run["groups"])
+    return f"tuneaccord settle scores.parquet --strength {run['divergence']['strength']:g} {sizes}"
