@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tuneaccord.llm.distil import Distilled
     from tuneaccord.llm.scoring import ScoreSheet
     from tuneaccord.mechanism.settlement import Settlement
-    from tuneaccord.tuning.run import Market
+    from tuneaccord.tuning.market import Market
 
 
 @dataclass(frozen=True)

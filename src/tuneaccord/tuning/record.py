@@ -23,7 +23,7 @@ from tuneaccord.tuning.policy import choose
 if TYPE_CHECKING:
     from tuneaccord.llm.distil import Distilled
     from tuneaccord.llm.scoring import ScoreSheet
-    from tuneaccord.tuning.run import Market
+    from tuneaccord.tuning.market import Market
 
 #: the paper's two misreports, at these values
 SIZE_FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
