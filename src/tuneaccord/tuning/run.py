@@ -18,7 +18,7 @@ import numpy as np
 
 from tuneaccord.artifacts import Store
 from tuneaccord.errors import InputError, StorageError
-from tuneaccord.execution import default_workers, executor_for
+from tuneaccord.execution import Executor, default_workers, executor_for
 from tuneaccord.files import remove_partial, storage_error
 from tuneaccord.llm import hf
 from tuneaccord.llm.adapters import Lora
@@ -75,7 +75,7 @@ class _Job:
 
     market: Market
     store: Store
-    executor: object
+    executor: Executor
     progress: Progress
     timings: dict = field(default_factory=dict)
 
