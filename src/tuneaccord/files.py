@@ -58,7 +58,7 @@ def read_text(path: Path, what: str) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"{what} {path} does not exist.") from None
+        raise InputError(f"{what} {path} does not exist; looked for {path.resolve()}.") from None
     except IsADirectoryError:
         raise InputError(f"{what} {path} is a folder, expected a file.") from None
     except UnicodeDecodeError as error:

@@ -46,8 +46,8 @@ def test_help_loads_nothing_heavy():
         (["setle"], "error: No such command 'setle'. Did you mean 'settle'?"),
         (["--verson"], "error: No such option: --verson"),
         (["settle"], "error: Missing argument"),
-        (["settle", "no\nsuch.yaml"], "error: configuration file no such.yaml does not exist."),
-        (["settle", "none[red].yaml"], "error: configuration file none[red].yaml does not exist."),
+        (["settle", "no\nsuch.yaml"], "error: configuration file no such.yaml does not exist; looked for "),
+        (["settle", "none[red].yaml"], "error: configuration file none[red].yaml does not exist; looked for "),
     ],
 )
 def test_mistakes_are_one_line_and_status_two(tmp_path, arguments, expected):

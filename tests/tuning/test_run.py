@@ -161,6 +161,15 @@ def controlled(fresh: np.ndarray, pool: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
+def test_a_finished_run_of_another_file_is_not_replaced(market, tmp_path):
+    mine, yours = (shutil.copytree(market.parent, tmp_path / name) / market.name for name in ("mine", "yours"))
+    run(mine, tmp_path / "out", train=False, workers=1)
+    before = (tmp_path / "out" / "settlement.json").read_bytes()
+    with pytest.raises(InputError, match=r"holds the finished run of .*mine.*another folder with --out"):
+        run(yours, tmp_path / "out", train=False, workers=1)
+    assert (tmp_path / "out" / "settlement.json").read_bytes() == before
+
+
 def test_what_a_killed_run_was_writing_is_removed(market, out, record):
     litter = [out / ".report.html.abcd.partial", out / "steps" / ".sample-1.json.abcd.partial"]
     for file in litter:
@@ -275,7 +284,7 @@ def count_samples(monkeypatch) -> list:
 
 def test_the_pool_does_not_depend_on_the_groups(market, out, record, tiny_model, tmp_path, monkeypatch):
     """Other groups and sizes settle on the same replies, which are read back and not drawn again."""
-    folder = shutil.copytree(out, tmp_path / "out")
+    folder = shutil.copytree(out, tmp_path / "out", ignore=shutil.ignore_patterns("run.json"))
     config = shutil.copytree(market.parent, tmp_path / "market") / "tune.yaml"
     calls = count_samples(monkeypatch)
     run(config, folder, workers=1)

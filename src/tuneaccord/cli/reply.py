@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import textwrap
 from pathlib import Path
 
 import typer
@@ -52,13 +53,13 @@ def _print_candidates(draw, policy, seed: int, show: int) -> None:
     rows = [
         (
             "kept" if index == draw.kept else "",
+            textwrap.shorten(draw.replies[index], 60, placeholder=" ..."),
             f"{draw.weights[index]:.3f}",
             *(f"{score:.2f}" for score in draw.scores[index]),
-            " ".join(draw.replies[index].split())[:60],
         )
         for index in order
     ]
-    columns = ["", "weight", *(group.name for group in policy.groups), "reply"]
-    out.print(render.table(columns, rows))
+    columns = ["", "reply", "weight", *(group.name for group in policy.groups)]
+    out.print(render.table(columns, rows, left=2))
     charges = ", ".join(f"{name} {render.number(payment)}" for name, payment in draw.payments.items())
     render.sentence(out, f"Settled on these candidates alone, the payments for this reply are: {charges}.")

@@ -99,6 +99,11 @@ def _print_lies(out: Console, record: dict) -> None:
             numbers = (f"{change[key]:+.3f}" for key in ("group_value", "payment", "utility"))
             rows.append((name, label, *numbers, helped))
     out.print(render.table(["group", "lie", "value", "payment", "utility", "did it help?"], rows, left=2))
+    render.sentence(
+        out,
+        "Value: size times one member's value. Utility: value minus payment. Reward shift 1.5: reporting 1.5 times "
+        "the own reward minus 0.5 times the others' mean.",
+    )
 
 
 def _find(lies: list[dict], key: str, value: float) -> dict:
@@ -128,6 +133,10 @@ def _print_held_out(out: Console, record: dict) -> None:
             out,
             f"Second estimate, {second['method']}: {_signed(second['gain'])} (effective sample size "
             f"{second['effective_sample_size']:.1f} of {record['held_out_pool']['replies']}).",
+        )
+    if record["adapter"] is not None and record["adapter"]["factor"] == 0.0:
+        render.sentence(
+            out, "The adapter equals the base: on the validation prompts, nothing that it learnt was of use (factor 0)."
         )
     if record["adapter"] is None:
         render.sentence(out, "No adapter was trained (--no-tune).")

@@ -84,6 +84,8 @@ def training_in_words(run: dict) -> str:
             f"correlation of {made['validation_correlation']:.2f} with those of the policy, so it was multiplied by "
             f"{made['factor']:.2f}."
         )
+        if made["factor"] == 0.0:
+            told += " It equals the base model: nothing that it learnt was of use on those prompts."
     return told
 
 

@@ -57,10 +57,24 @@ def run(
         training_prompts(len(market.prompts), market.settings.adapter.validation_prompts)
     out = Path(out) if out is not None else Path("runs") / market.settings.name
     with _locked(out), executor_for(workers or default_workers(_gigabytes_each(market.ref))) as executor:
+        _check_same_run(out, Path(config))
         job = _Job(market, Store(out / "steps", package_versions(NUMERIC)), executor, progress)
         outcome = _compute(job, out, train)
         write_about(Path(config), outcome)
     return outcome
+
+
+def _check_same_run(out: Path, config: Path) -> None:
+    """A finished run is a record with invoices: another file's run must not take its place unasked."""
+    try:
+        earlier = json.loads((out / "run.json").read_text(encoding="utf-8"))["config"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return  # nothing finished here
+    if Path(earlier) != config.resolve():
+        raise InputError(
+            f"{out} holds the finished run of {earlier}, and this is {config.resolve()}. Give the new run another "
+            f"'name' or another folder with --out, or remove {out} first."
+        )
 
 
 def _gigabytes_each(ref: hf.ModelRef) -> float:
@@ -107,6 +121,8 @@ def _compute(job: _Job, out: Path, train: bool) -> Outcome:
         record = run_record(market, settlement, sheet, held_out_sheet, rows, weighted, distilled)
         replies = side_by_side(market, held_out_sheet, weights, adapter_sheet)
         outcome = Outcome(out, record, replies, settlement, job.timings)
+        if not train and (out / "adapter" / "adapter_config.json").exists():
+            job.progress.note("the adapter of an earlier run is taken away; run again with --tune to read it back")
         write_outputs(market, outcome, sheets, distilled)
     return outcome
 
