@@ -65,8 +65,7 @@ def _print_groups(out: Console, record: dict) -> None:
         rows.append(
             (
                 name,
-                group["reward"],
-                render.size(group["size"]),
+                f"{group['reward']} x {render.size(group['size'])}",
                 render.number(settled["base_values"][name]["estimate"]),
                 render.number(settled["values"][name]["estimate"]),
                 _short(settled["payments"][name]),
@@ -74,7 +73,7 @@ def _print_groups(out: Console, record: dict) -> None:
                 f"{money['invoices'][name]}",
             )
         )
-    columns = ["group", "wants", "size", "base", "chosen", "payment", "utility", f"invoice {money['currency']}"]
+    columns = ["group", "wants x size", "base", "chosen", "payment", "utility", money["currency"]]
     out.print(render.table(columns, rows, left=2))
     render.sentence(
         out,
