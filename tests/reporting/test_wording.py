@@ -114,3 +114,9 @@ def test_the_command_that_checks_the_payments(run):
     odd = {**run, "groups": [{"name": "R & D", "size": 2.5}, {"name": "desk", "size": 3.0}]}
     command = wording.check_command(odd)
     assert command == "tuneaccord settle scores.parquet --strength 0.5 '--size=R & D=2.5' --size=desk=3"
+
+
+def test_the_command_that_checks_the_payments_keeps_every_digit(run):
+    odd = {**run, "groups": [{"name": "desk", "size": 1234567.25}], "divergence": {"strength": 0.123456789}}
+    command = wording.check_command(odd)
+    assert command == "tuneaccord settle scores.parquet --strength 0.123456789 --size=desk=1234567.25"

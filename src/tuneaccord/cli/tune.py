@@ -133,12 +133,12 @@ def _print_held_out(out: Console, record: dict) -> None:
             f"Second estimate, {second['method']}: {_signed(second['gain'])} (effective sample size "
             f"{second['effective_sample_size']:.1f} of {record['held_out_pool']['replies']}).",
         )
-    if record["adapter"] is not None and record["adapter"]["factor"] == 0.0:
+    if record["adapter"] is None:
+        render.sentence(out, "No adapter was trained (--no-tune).")
+    elif record["adapter"]["factor"] == 0.0:
         render.sentence(
             out, "The adapter equals the base: on the validation prompts, nothing that it learnt was of use (factor 0)."
         )
-    if record["adapter"] is None:
-        render.sentence(out, "No adapter was trained (--no-tune).")
 
 
 def _print_replies(out: Console, replies: list[dict]) -> None:

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -233,20 +232,19 @@ def score_pool(pool: Pool, groups: tuple[GroupReward, ...], store: Store, progre
         for group in groups:
             inputs = {"pool": pool.digest, "reward": group.identity, "scale": group.scale}
             known = store.path("score", inputs, ".json")
-            if known.exists():
-                _check_unchanged(group, prompts, replies, known)
-            sheet = store.json("score", inputs, lambda group=group: group.score(prompts, replies).tolist())
-            columns.append(np.array(sheet).reshape(pool.shape))
+            was_known = known.exists()
+            sheet = np.array(store.json("score", inputs, lambda group=group: group.score(prompts, replies).tolist()))
+            if was_known:
+                _check_unchanged(group, prompts, replies, sheet, known)
+            columns.append(sheet.reshape(pool.shape))
             advance()
     return ScoreSheet(pool, groups, np.stack(columns, axis=-1))
 
 
-def _check_unchanged(group: GroupReward, prompts: list[str], replies: list[str], known: Path) -> None:
+def _check_unchanged(
+    group: GroupReward, prompts: list[str], replies: list[str], stored: np.ndarray, known: Path
+) -> None:
     """Score a few replies again before a stored sheet is used: what a reward reads may have changed since."""
-    try:
-        stored = np.array(json.loads(known.read_text(encoding="utf-8")), dtype=float)
-    except (OSError, ValueError):
-        return  # damaged: the sheet is made again anyway
     rows = np.linspace(0, len(replies) - 1, min(8, len(replies))).astype(int)[::-1]
     again = group.score([prompts[row] for row in rows], [replies[row] for row in rows])
     # a neural reward rounds differently in another batch, in bfloat16 by a few thousandths

@@ -253,6 +253,10 @@ def bound_in_words(guarantee: dict) -> str:
 
 
 def check_command(run: dict) -> str:
-    """The command that settles again on the stored score sheet."""
-    sizes = " ".join(shlex.quote(f"--size={group['name']}={group['size']:g}") for group in run["groups"])
-    return f"tuneaccord settle scores.parquet --strength {run['divergence']['strength']:g} {sizes}"
+    """The command that settles again on the stored score sheet, with every digit of its numbers."""
+    sizes = " ".join(shlex.quote(f"--size={group['name']}={_exact(group['size'])}") for group in run["groups"])
+    return f"tuneaccord settle scores.parquet --strength {_exact(run['divergence']['strength'])} {sizes}"
+
+
+def _exact(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")

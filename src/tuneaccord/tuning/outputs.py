@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tuneaccord.llm.distil import Distilled
     from tuneaccord.llm.scoring import ScoreSheet
     from tuneaccord.mechanism.settlement import Settlement
+    from tuneaccord.progress import Progress
     from tuneaccord.tuning.market import Market
 
 
@@ -37,7 +38,13 @@ class Outcome:
     timings: dict = field(default_factory=dict)
 
 
-def write_outputs(market: Market, outcome: Outcome, sheets: dict[str, ScoreSheet], distilled: Distilled | None) -> None:
+def write_outputs(
+    market: Market,
+    outcome: Outcome,
+    sheets: dict[str, ScoreSheet],
+    distilled: Distilled | None,
+    progress: Progress,
+) -> None:
     """Pools and score sheets by their suffix, invoices, adapter with model card, report, settlement."""
     from tuneaccord.reporting.documents import model_card, report_html
 
@@ -54,7 +61,7 @@ def write_outputs(market: Market, outcome: Outcome, sheets: dict[str, ScoreSheet
     invoices = invoices_csv(sizes, settled.values, settled.payments, money.currency, money.rate)
     write_atomically(folder / "invoices.csv", invoices)
     if distilled is None:
-        _remove_adapter(folder / "adapter")
+        _remove_adapter(folder / "adapter", progress)
     else:
         save(market.ref, distilled.lora, distilled.state, folder / "adapter", card)
     write_json(folder / "replies.json", outcome.replies)
@@ -85,9 +92,10 @@ def _remove(folder: Path, names: list[str]) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _remove_adapter(folder: Path) -> None:
+def _remove_adapter(folder: Path, progress: Progress) -> None:
     """An adapter of an earlier run is not what this one describes; what else is in its folder stays."""
     if (folder / "adapter_config.json").is_file():
+        progress.note("the adapter of an earlier run is taken away; run again with --tune to read it back")
         _remove(folder, ["adapter_config.json", "adapter_model.safetensors", "README.md"])
         with contextlib.suppress(OSError):
             folder.rmdir()

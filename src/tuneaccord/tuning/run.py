@@ -67,8 +67,8 @@ def run(
 def _check_same_run(out: Path, config: Path) -> None:
     """A finished run is a record with invoices: another file's run must not take its place unasked."""
     try:
-        earlier = json.loads((out / "run.json").read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, LookupError, TypeError):
+        earlier = _read_json(out, "run.json", "config")["config"]
+    except InputError:
         return  # nothing finished here
     if Path(earlier) != config.resolve():
         raise InputError(
@@ -121,9 +121,7 @@ def _compute(job: _Job, out: Path, train: bool) -> Outcome:
         record = run_record(market, settlement, sheet, held_out_sheet, rows, weighted, distilled)
         replies = side_by_side(market, held_out_sheet, weights, adapter_sheet)
         outcome = Outcome(out, record, replies, settlement, job.timings)
-        if not train and (out / "adapter" / "adapter_config.json").exists():
-            job.progress.note("the adapter of an earlier run is taken away; run again with --tune to read it back")
-        write_outputs(market, outcome, sheets, distilled)
+        write_outputs(market, outcome, sheets, distilled, job.progress)
     return outcome
 
 
