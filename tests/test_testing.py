@@ -91,8 +91,8 @@ class Charging(ta.Externality):
     factor: float
     flat: float
 
-    def charge(self, space, scores, sizes, optimum):
-        return self.factor * super().charge(space, scores, sizes, optimum) + self.flat * sizes
+    def charge(self, choice):
+        return self.factor * super().charge(choice) + self.flat * choice.sizes
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tuneaccord.mechanism.rules import TrainingRule, Welfare
 from tuneaccord.mechanism.settlement import Settlement, settle
 from tuneaccord.mechanism.uncertainty import Interval
 from tuneaccord.rewards import RewardModel, TableReward
+from tuneaccord.spaces.candidates import Candidates
 from tuneaccord.spaces.simplex import Simplex
 from tuneaccord.spaces.space import ModelSpace, Optimum
 
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "KL",
+    "Candidates",
     "Divergence",
     "Externality",
     "Free",

@@ -81,7 +81,7 @@ def check_divergence(divergence: Divergence, *, seed: int = 0, tries: int = 20) 
 def check_space(space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, *, seed: int = 0, tries: int = 20) -> None:
     """Check that ``space`` is a support function ``h`` of the sizes, at and around the given ones.
 
-    The model of size zero is free and worth nothing; the optimum's own values and price give ``h``; ``h`` is
+    The base, where it is a member, is free and nothing beats it when there are no groups; the optimum's own values and price give ``h``; ``h`` is
     convex along segments; its gradient is the values (no model attained elsewhere does better); and the
     externality of each group is ``h(w without i) - [h(w) - w_i v_i]``, never negative.
     ``scores`` is what ``space.scores`` returned. Raises :class:`AssertionError` naming the broken law.
@@ -90,11 +90,13 @@ def check_space(space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, *, see
     >>> check_space(space, space.scores([report.reward for report in reports]), np.array([1.0, 2.0, 3.0]))
     """
     rng, sizes = np.random.default_rng(seed), np.asarray(sizes, float)
-    nothing = space.optimum(scores, np.zeros_like(sizes))
     here = space.optimum(scores, sizes)
     tolerance = _money_rounding(scores, sizes) + _ROUNDING * float(np.abs(here.price).max())
-    _law("the base is free", nothing.price, 0.0, tolerance)
-    _law("without groups welfare is zero", nothing.support, 0.0, tolerance)
+    if space.base_model is not None:
+        _law("the base is free", space.evaluate(scores, space.base_model)[1], 0.0, tolerance)
+        nothing = space.optimum(scores, np.zeros_like(sizes))
+        _law("the base is free", nothing.price, 0.0, tolerance)
+        _law("without groups welfare is zero", nothing.support, 0.0, tolerance)
     values, price = space.evaluate(scores, here.model)
     _law("the values are the model's", here.values, values, _ROUNDING * float(np.abs(scores).max()))
     _law("h is attained", here.values @ sizes - price, here.support, tolerance)
@@ -129,7 +131,7 @@ def check_settlement(result: Settlement) -> None:
     utilities = np.array(list(result.utilities.values()))
     charged = weights @ result.payments_by_prompt
     best = weights @ result.space.optimum(result.scores, result.sizes).support
-    _law("welfare minus price is h, less the gap", result.net_welfare + result.gap, best, tolerance)
+    _law("welfare minus price is h, less what was forgone", result.net_welfare + result.forgone, best, tolerance)
     _law("the payments are means over prompts", list(result.payments.values()), charged, tolerance)
     _law("utility is value minus payment", utilities, _group_values(result, result.optimum) - charged, tolerance)
     if "never negative" in promises:

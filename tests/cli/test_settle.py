@@ -297,7 +297,7 @@ def test_a_full_disk_leaves_the_old_files(tmp_path, monkeypatch, code):
 
 
 def test_a_failed_promise_is_told_and_exits_with_one(monkeypatch):
-    monkeypatch.setattr(ta.Externality, "charge", lambda self, space, scores, sizes, optimum: -np.ones((1, 3)))
+    monkeypatch.setattr(ta.Externality, "charge", lambda self, choice: -np.ones((1, 3)))
     result = run("settle", MARKET)
     assert result.exit_code == 1
     assert "error: a promise fails its recheck: never negative: 'clinic' would be paid 1." in result.stderr
@@ -309,9 +309,7 @@ def test_recheck_finds_each_kind_of_broken_promise(monkeypatch):
     assert recheck.broken_promises(honest, {name: ta.sweep(honest, name, settle.LIES) for name in honest.names}) == []
 
     def charging(amount):
-        monkeypatch.setattr(
-            ta.Externality, "charge", lambda self, space, scores, sizes, optimum: np.full((1, 3), amount)
-        )
+        monkeypatch.setattr(ta.Externality, "charge", lambda self, choice: np.full((1, 3), amount))
         found = recheck.broken_promises(read_market(MARKET).settle())
         return {sentence.split(":")[0] for sentence in found}
 

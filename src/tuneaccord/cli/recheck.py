@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tuneaccord.mechanism.misreports import WhatIf
+from tuneaccord.mechanism.payments import Externality
 from tuneaccord.mechanism.settlement import Settlement
-from tuneaccord.spaces.space import Optimum
 
 TOLERANCE = 1e-9  #: relative to the largest sum of size-weighted scores; a thousand times its rounding error
 
@@ -29,13 +29,13 @@ def broken_promises(settlement: Settlement, lies: Mapping[str, Sequence[WhatIf]]
     if "truthful" in exact and not settlement.gap <= slack:
         found.append(f"truthful: the chosen model may be {settlement.gap:.3g} below the best one")
     for index, name in enumerate(settlement.names):
-        alone = settlement.space.optimum(settlement.scores, _without(settlement.sizes, index))
         if "never negative" in exact and not settlement.payments[name] >= -slack:
             found.append(f"never negative: {name!r} would be paid {-settlement.payments[name]:.3g}")
         if "nobody worse off" in exact:
-            found += _worse_off(settlement, index, alone, exact["nobody worse off"] + slack)
+            found += _worse_off(settlement, index, exact["nobody worse off"] + slack)
         if "truthful" in exact:
-            found += _wrong_charge(settlement, index, alone, exact["truthful"] + slack)
+            if isinstance(settlement.payment, Externality):
+                found += _wrong_charge(settlement, index, exact["truthful"] + slack)
             found += _paying_lies(settlement, name, (lies or {}).get(name, ()), exact["truthful"] + slack)
     return found
 
@@ -50,18 +50,21 @@ def lie_pays(settlement: Settlement, group: str, lie: WhatIf) -> bool:
     return lie.utility - settlement.utilities[group] > TOLERANCE * scale(settlement)
 
 
-def _worse_off(settlement: Settlement, index: int, alone: Optimum, slack: float) -> list[str]:
-    name = settlement.names[index]
+def _worse_off(settlement: Settlement, index: int, slack: float) -> list[str]:
+    name, sizes = settlement.names[index], _without(settlement.sizes, index)
+    alone = settlement.rule.choose(settlement.space, settlement.scores, sizes)
     outside = settlement.sizes[index] * float(settlement.space.prompt_weights @ alone.values[:, index])
     loss = outside - settlement.utilities[name]
     return [] if loss <= slack else [f"nobody worse off: {name!r} would have {loss:.3g} more by staying out"]
 
 
-def _wrong_charge(settlement: Settlement, index: int, alone: Optimum, slack: float) -> list[str]:
+def _wrong_charge(settlement: Settlement, index: int, slack: float) -> list[str]:
     """Truth is dominant because a payment is what the group's presence costs the others."""
-    name = settlement.names[index]
-    others = settlement.net_welfare - settlement.group_values[name]
-    cost = float(settlement.space.prompt_weights @ alone.support) - others
+    name, choice = settlement.names[index], settlement.choice
+    space, others = choice.rule.space_for(settlement.space), _without(choice.weights * settlement.sizes, index)
+    values, price = space.evaluate(settlement.scores, settlement.optimum.model)
+    lost = space.optimum(settlement.scores, others).support - (values @ others - price)
+    cost = float(space.prompt_weights @ lost) / choice.weights[index]
     paid = settlement.payments[name]
     return [] if abs(cost - paid) <= slack else [f"truthful: {name!r} pays {paid:.6g} but costs the others {cost:.6g}"]
 

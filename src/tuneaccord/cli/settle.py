@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -21,12 +22,14 @@ from tuneaccord.files import write_atomically
 from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, WhatIf, sweep
 from tuneaccord.mechanism.money import in_cents, invoices_csv
 from tuneaccord.mechanism.settlement import Settlement
+from tuneaccord.spaces.candidates import Candidates
 from tuneaccord.specs import to_data
 
 LIES = (SizeMisreport(2.0), RewardMisreport(1.5))
 LIE_NAMES = ("size x 2", "reward shift 1.5")
 MANY_PROMPTS = 3
 MANY_REPLIES = 10
+MANY_MODELS = 20
 
 Lies = dict[str, list[WhatIf]]
 
@@ -92,7 +95,7 @@ def json_text(data: dict) -> str:
 def _write(folder: Path, market: Market, settlement: Settlement) -> None:
     contents = {
         "settlement.json": json_text(settlement.to_dict()),
-        "policy.csv": _policy_csv(market, settlement),
+        **_models_csv(market, settlement),
         "invoices.csv": invoices_csv(
             {report.name: report.size for report in settlement.reports},
             settlement.values,
@@ -105,16 +108,29 @@ def _write(folder: Path, market: Market, settlement: Settlement) -> None:
         write_atomically(folder / name, content)
 
 
-def _policy_csv(market: Market, settlement: Settlement) -> str:
+def _models_csv(market: Market, settlement: Settlement) -> dict[str, str]:
+    """What was chosen, as one CSV file under its name."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    if isinstance(settlement.space, Candidates):
+        writer.writerow(["model", *settlement.names, "price", "net_welfare", "chosen"])
+        writer.writerows(_models(settlement))
+        return {"candidates.csv": text.getvalue()}
     writer.writerow(["prompt_id", "reply_id", "base", "chosen"])
     writer.writerows(_policy(market, settlement))
-    return text.getvalue()
+    return {"policy.csv": text.getvalue()}
+
+
+def _models(settlement: Settlement) -> list[tuple]:
+    """Each candidate: name, one member's value in each group, price, net welfare, whether it was chosen."""
+    scores, prices = settlement.scores[0], settlement.space.prices
+    net = scores @ settlement.sizes - prices
+    rows = zip(settlement.space.names, scores.tolist(), prices.tolist(), net.tolist(), strict=True)
+    return [(name, *values, price, welfare, name == settlement.model) for name, values, price, welfare in rows]
 
 
 def _policy(market: Market, settlement: Settlement) -> list[tuple[str, str, float, float]]:
-    base = settlement.space.base.reshape(settlement.space.shape).tolist()
+    base = np.atleast_2d(settlement.space.base).tolist()
     chosen = settlement.optimum.model.tolist()
     return [
         (prompt, reply, base[row][column], chosen[row][column])
@@ -127,7 +143,7 @@ def _document(market: Market, settlement: Settlement, money: dict[str, Decimal],
     """The settlement's own data, which rebuilds it, and what else the command can say."""
     return {
         **settlement.to_dict(),
-        "base_values": settlement.base_values,
+        "base_values": _base_values(settlement),
         "prompts": list(market.layout.prompts),
         "replies": [list(replies) for replies in market.layout.replies],
         "invoices": {
@@ -137,6 +153,11 @@ def _document(market: Market, settlement: Settlement, money: dict[str, Decimal],
         },
         "what_if": {name: [_lie_data(settlement, name, lie) for lie in told] for name, told in lies.items()},
     }
+
+
+def _base_values(settlement: Settlement) -> dict[str, float | None]:
+    known = settlement.space.base_model is not None
+    return settlement.base_values if known else dict.fromkeys(settlement.names)
 
 
 def _lie_data(settlement: Settlement, name: str, lie: WhatIf) -> dict:
@@ -154,7 +175,10 @@ def _lie_data(settlement: Settlement, name: str, lie: WhatIf) -> dict:
 
 def _print(market: Market, settlement: Settlement, money: dict[str, Decimal], lies: Lies, folder: Path | None) -> None:
     out = render.console()
-    _print_policy(out, market, settlement)
+    if isinstance(settlement.space, Candidates):
+        _print_models(out, settlement)
+    else:
+        _print_policy(out, market, settlement)
     _print_groups(out, market, settlement, money)
     if lies:
         _print_lies(out, settlement, lies)
@@ -162,7 +186,19 @@ def _print(market: Market, settlement: Settlement, money: dict[str, Decimal], li
     render.guarantees(out, settlement.guarantees)
     if folder is not None:
         render.sentence(out, "")
-        render.sentence(out, f"Written to {folder}: settlement.json, policy.csv, invoices.csv")
+        names = ", ".join(["settlement.json", *_models_csv(market, settlement), "invoices.csv"])
+        render.sentence(out, f"Written to {folder}: {names}")
+
+
+def _print_models(out: Console, settlement: Settlement) -> None:
+    render.heading(out, f"Chosen model: {settlement.model}")
+    rows = [
+        (f"{name} *" if chosen else name, *map(render.number, numbers))
+        for name, *numbers, chosen in _models(settlement)[:MANY_MODELS]
+    ]
+    out.print(render.table(["model", *settlement.names, "price", "net welfare"], rows))
+    if len(settlement.space.names) > MANY_MODELS:
+        render.sentence(out, f"... and {len(settlement.space.names) - MANY_MODELS} more; --out writes all of them")
 
 
 def _print_policy(out: Console, market: Market, settlement: Settlement) -> None:
@@ -189,11 +225,12 @@ def _print_policy(out: Console, market: Market, settlement: Settlement) -> None:
 
 def _print_groups(out: Console, market: Market, settlement: Settlement, money: dict[str, Decimal]) -> None:
     render.heading(out, "Groups: value to one member, and who pays what")
+    base = _base_values(settlement)
     rows = [
         (
             report.name,
             render.size(report.size),
-            render.number(settlement.base_values[report.name]),
+            "" if base[report.name] is None else render.number(base[report.name]),
             render.number(settlement.values[report.name]),
             render.number(settlement.payments[report.name]),
             render.number(settlement.utilities[report.name]),

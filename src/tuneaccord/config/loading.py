@@ -77,8 +77,10 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
 RelativePath = Annotated[Path, AfterValidator(_beside_the_file)]
 
 
-def spec(expected: type) -> PlainValidator:
+def spec(expected: type, optional: bool = False) -> PlainValidator:
     """A validator for a parameter object written by its kind, such as ``{kind: KL, strength: 0.5}``.
+
+    ``optional`` lets None through.
 
     >>> from tuneaccord import KL, Divergence
     >>> class Market(Section):
@@ -89,7 +91,7 @@ def spec(expected: type) -> PlainValidator:
     from tuneaccord.specs import from_data
 
     def read(given: Any) -> Any:
-        if isinstance(given, expected):
+        if isinstance(given, expected) or (optional and given is None):
             return given
         if isinstance(given, dict) and not isinstance(given.get("kind", ""), str):
             raise InputError(f"kind must be a name such as KL, got {given['kind']!r:.40}.")

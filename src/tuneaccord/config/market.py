@@ -1,4 +1,4 @@
-"""A finite market in a file: as YAML, or as one long score sheet with a ``group`` column.
+"""A finite market in a file: as YAML (responses or candidate models), or as one long score sheet.
 
 Both end as the same :class:`Market`, ready for :func:`tuneaccord.settle`. Responses have names when a
 score sheet gives them; otherwise they are numbered from 1 in the order of the base.
@@ -18,10 +18,13 @@ from tuneaccord.config.loading import RelativePath, Section, load_yaml, spec
 from tuneaccord.divergence import KL, Divergence
 from tuneaccord.errors import InputError, nearest
 from tuneaccord.files import read_text
+from tuneaccord.mechanism.payments import Externality, PaymentRule
 from tuneaccord.mechanism.reports import Report, check_distinct
+from tuneaccord.mechanism.rules import TrainingRule, Welfare
 from tuneaccord.mechanism.settlement import Settlement, settle
 from tuneaccord.rewards import Scale, TableReward
 from tuneaccord.sheets import SHEET_SUFFIXES, Cells, Layout, read_long_sheet, read_sheet
+from tuneaccord.spaces.candidates import Candidates
 from tuneaccord.spaces.simplex import Simplex
 
 LARGEST = 1e150  #: above this, products of two amounts leave floating point
@@ -42,8 +45,16 @@ class GroupSection(Section):
 
     name: str = Field(min_length=1, examples=["clinic"])
     size: float = Field(1.0, gt=0, examples=[3])
-    scores: Numbers | Rows | RelativePath = Field(examples=["[0.1, 0.9, 0.0]", "clinic.csv"])
+    scores: Numbers | Rows | RelativePath | None = Field(None, examples=["[0.1, 0.9, 0.0]", "clinic.csv"])
     scale: Scale | None = None
+
+
+class ModelSection(Section):
+    """One candidate model: its name, its price, and what it is worth to one member of each group."""
+
+    name: str = Field(min_length=1, examples=["soup-1"])
+    price: float = Field(examples=[0.3])
+    values: dict[str, float] = Field(min_length=1, examples=["{clinic: 0.9, arcade: 0.2}"])
 
 
 class MarketSection(Section):
@@ -51,7 +62,12 @@ class MarketSection(Section):
 
     base: Numbers | Rows | None = Field(None, examples=["[0.4, 0.3, 0.3]"])
     prompt_weights: Numbers | None = None
-    divergence: Annotated[Divergence, spec(Divergence)] = Field(examples=["{kind: KL, strength: 1.0}"])
+    divergence: Annotated[Divergence | None, spec(Divergence, optional=True)] = Field(
+        None, examples=["{kind: KL, strength: 1.0}"]
+    )
+    candidates: list[ModelSection] | None = Field(None, min_length=1)
+    rule: Annotated[TrainingRule, spec(TrainingRule)] = Welfare()
+    payment: Annotated[PaymentRule, spec(PaymentRule)] = Externality()
     groups: list[GroupSection] = Field(min_length=1, examples=["[{name: clinic, size: 3, scores: [0.1, 0.9, 0.0]}]"])
     money: Money = Money()
 
@@ -66,25 +82,29 @@ class MarketSection(Section):
 class Market:
     """A space, the groups' reports, the names of prompts and responses, and the price of a unit."""
 
-    space: Simplex
+    space: Simplex | Candidates
     reports: tuple[Report, ...]
     layout: Layout
     money: Money
+    rule: TrainingRule | None = None
+    payment: PaymentRule | None = None
 
     def settle(self) -> Settlement:
-        """The settlement of this market with the default rule and payment.
+        """The settlement of this market with its rule and payment.
 
         Raises :class:`InputError` when the numbers are too large for floating point.
         """
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            result = settle(self.space, self.reports)
-            by_group = (result.group_values, result.payments, result.base_values)
+            result = settle(self.space, self.reports, self.rule, self.payment)
+            by_group = [result.group_values, result.payments]
+            if self.space.base_model is not None:
+                by_group.append(result.base_values)
             numbers = [result.price, result.gap, *result.sizes, *(one for group in by_group for one in group.values())]
             total = float(np.abs(numbers).sum())
         if not total < LARGEST:
             raise InputError(
-                f"the scores, sizes and strength {self.space.divergence.strength:g} are too far apart to compute "
-                "with. Divide the scores by a common number, or raise the strength."
+                "the scores, sizes and strength are too far apart to compute with. Divide the scores by a common "
+                "number, or raise the strength."
             )
         return result
 
@@ -112,6 +132,13 @@ def read_market(path: Path | str, strength: float | None = None, sizes: Mapping[
 
 def _from_yaml(path: Path) -> Market:
     section = load_yaml(path, MarketSection)
+    if section.candidates is not None:
+        return _from_candidates(path, section, section.candidates)
+    if section.divergence is None:
+        raise InputError(f"{path}: the key 'divergence' is missing. Try divergence: {{kind: KL, strength: 1.0}}.")
+    for group in section.groups:
+        if group.scores is None:
+            raise InputError(f"{path}: group {group.name!r} has no scores. Try scores: [0.1, 0.9, 0.0].")
     sheets = {group.name: read_sheet(group.scores) for group in section.groups if isinstance(group.scores, Path)}
     layout = _layout(path, section, sheets)
     tables = {name: cells.table(layout) for name, cells in sheets.items()}
@@ -126,7 +153,36 @@ def _from_yaml(path: Path) -> Market:
         reports = tuple(_report(group, tables.get(group.name, group.scores), layout.shape) for group in section.groups)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return Market(space, reports, layout, section.money)
+    return Market(space, reports, layout, section.money, section.rule, section.payment)
+
+
+def _from_candidates(path: Path, section: MarketSection, models: list[ModelSection]) -> Market:
+    if section.base is not None or section.divergence is not None or section.prompt_weights is not None:
+        raise InputError(f"{path}: candidates have prices of their own. Leave base, divergence and prompt_weights out.")
+    names = [group.name for group in section.groups]
+    for model in models:
+        for name in [*model.values, *names]:
+            if name not in names:
+                raise InputError(f"{path}: model {model.name!r} has a value for {name!r}. {nearest(name, names)}")
+            if name not in model.values:
+                raise InputError(f"{path}: model {model.name!r} has no value for group {name!r}. Add it to its values.")
+    table = [[model.values[name] for name in names] for model in models]
+    try:
+        free = [model.name for model in models if model.name == "base" and model.price == 0]
+        prices = [model.price for model in models]
+        space = Candidates(table, prices, [model.name for model in models], base=free[0] if free else None)
+        reports = tuple(_candidate_report(group, space) for group in section.groups)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return Market(space, reports, Layout(("1",), (space.names,)), section.money, section.rule, section.payment)
+
+
+def _candidate_report(group: GroupSection, space: Candidates) -> Report:
+    if group.scores is None:
+        return Report(group.name, group.size)
+    if isinstance(group.scores, Path):
+        raise InputError(f"the scores of group {group.name!r} must be a list, one number a model.")
+    return _report(group, group.scores, space.shape)
 
 
 def _layout(path: Path, section: MarketSection, sheets: dict[str, Cells]) -> Layout:
@@ -164,6 +220,8 @@ def _from_sheet(path: Path, strength: float | None) -> Market:
 def _with_strength(market: Market, strength: float | None) -> Market:
     if strength is None:
         return market
+    if not isinstance(market.space, Simplex):
+        raise InputError("--strength changes a divergence, and candidates have prices of their own. Leave it out.")
     divergence = replace(market.space.divergence, strength=strength)
     return replace(market, space=replace(market.space, divergence=divergence))
 

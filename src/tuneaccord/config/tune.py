@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tuneaccord.config.loading import RelativePath, Section, load_yaml, spec
 from tuneaccord.config.market import Money
-from tuneaccord.divergence import Divergence
+from tuneaccord.divergence import KL
 from tuneaccord.errors import InputError
 from tuneaccord.mechanism.reports import check_distinct
 
@@ -73,7 +73,7 @@ class TuneSection(Section):
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     prompts: PromptsSection = Field(examples=["{tune: prompts-tune.jsonl, held_out: prompts-held-out.jsonl}"])
     pool: PoolSection = PoolSection()
-    divergence: Annotated[Divergence, spec(Divergence)] = Field(examples=["{kind: KL, strength: 0.5}"])
+    divergence: Annotated[KL, spec(KL)] = Field(examples=["{kind: KL, strength: 0.5}"])
     groups: list[TuneGroup] = Field(min_length=1, examples=["[{name: marketing, size: 5, reward: upbeat}]"])
     adapter: AdapterSection = AdapterSection()
     measure: MeasureSection = MeasureSection()

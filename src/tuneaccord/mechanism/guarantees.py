@@ -34,18 +34,19 @@ _DIVIDED = " and that a reward reported with scale 'sum' or 'max' is, so divided
 
 
 def guarantees_of(
-    rule: TrainingRule, payment: PaymentRule, regret_bound: float, divided: bool = False
+    rule: TrainingRule, payment: PaymentRule, regret_bound: float, divided: bool = False, fixed: bool = True
 ) -> tuple[Guarantee, ...]:
-    """The promises of a training rule with a payment rule on a space fixed before the reports.
+    """The promises of a training rule with a payment rule.
 
     ``regret_bound`` is certified for the reports that were settled; ``divided`` says whether a reward was
-    divided by a number of its own (``TableReward.scale``).
+    divided by a number of its own (``TableReward.scale``); ``fixed`` whether the set of models was fixed before
+    anybody reported.
     """
     affine = rule.affine
     return (
         _claim(
             "truthful",
-            affine and payment.truthful,
+            affine and payment.truthful and fixed,
             "Reporting the true reward and size is a dominant strategy, up to rounding, given that the set of "
             f"models was fixed before anybody reported{_DIVIDED if divided else ''}. At these reports the solution "
             f"is certified to within {regret_bound:.2g} of the best.",
@@ -68,8 +69,8 @@ def guarantees_of(
         ),
         Guarantee(
             "budget",
-            "not claimed",
-            "Payments are not a cost split: they need not cover any bill, and they may exceed it.",
+            "exact" if payment.budget else "not claimed",
+            payment.budget or "Payments are not a cost split: they need not cover any bill, and they may exceed it.",
         ),
         Guarantee(
             "one identity per group",

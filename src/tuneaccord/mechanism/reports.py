@@ -18,6 +18,7 @@ class Report:
 
     ``size`` is the paper's group size, a positive number: how many members share this reward, or the
     group's stake per unit of reward. The group's valuation of a model is ``size`` times one member's value.
+    ``reward`` may be left out where the space knows every model's value already (:class:`Candidates`).
 
     Raises :class:`InputError` on an empty name, a size that is not positive and finite, or a reward that
     is not a :class:`~tuneaccord.rewards.RewardModel`.
@@ -29,13 +30,13 @@ class Report:
 
     name: str
     size: float
-    reward: RewardModel
+    reward: RewardModel | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"a group's name must be a non-empty text, got {self.name!r}.")
         object.__setattr__(self, "size", check_size(self.name, self.size))
-        if not isinstance(self.reward, RewardModel):
+        if self.reward is not None and not isinstance(self.reward, RewardModel):
             raise InputError(
                 f"the reward of group {self.name!r} must be a reward model such as TableReward([...]), "
                 f"got {type(self.reward).__name__}."

@@ -14,13 +14,14 @@ from functools import cached_property
 import numpy as np
 
 from tuneaccord.errors import InputError
+from tuneaccord.mechanism.choice import Choice
 from tuneaccord.mechanism.guarantees import Guarantee, guarantees_of
 from tuneaccord.mechanism.payments import Externality, PaymentRule
 from tuneaccord.mechanism.reports import Report, check_distinct
 from tuneaccord.mechanism.rules import TrainingRule, Welfare
-from tuneaccord.rewards import divisor_of
-from tuneaccord.spaces.simplex import Simplex, table_rewards
-from tuneaccord.spaces.space import ModelSpace, Optimum
+from tuneaccord.rewards import TableReward, divisor_of
+from tuneaccord.spaces.simplex import table_rewards
+from tuneaccord.spaces.space import ModelSpace, Optimum, space_from_dict
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +52,9 @@ class Settlement:
         return np.array([report.size for report in self.reports])
 
     @property
-    def model(self) -> np.ndarray:
-        """The chosen policy, in the shape of the space's base."""
-        return self.optimum.model.reshape(self.space.base.shape)
+    def model(self) -> np.ndarray | str | int:
+        """The chosen policy in the shape of the space's base, or the chosen candidate's name."""
+        return self.space.shown(self.optimum.model)
 
     @cached_property
     def values(self) -> dict[str, float]:
@@ -91,9 +92,16 @@ class Settlement:
         return self.welfare - self.price
 
     @cached_property
+    def forgone(self) -> float:
+        """The net welfare that the choice gives up: certified distance of ``net_welfare`` from ``h``."""
+        return self.space.gap(self.scores, self.sizes, self.optimum)
+
+    @cached_property
     def base_values(self) -> dict[str, float]:
         """What the base model is worth to one member of each group."""
-        values, _ = self.space.evaluate(self.scores, np.atleast_2d(self.space.base))
+        if self.space.base_model is None:
+            raise InputError("this set of models has no base row. Try Candidates(..., base=ROW) or with_base(values).")
+        values, _ = self.space.evaluate(self.scores, self.space.base_model)
         return self._by_name(self._mean(values))
 
     @cached_property
@@ -105,20 +113,25 @@ class Settlement:
         return self._by_name(self._mean(others + externalities))
 
     @cached_property
-    def gap(self) -> float:
-        """Certified distance of the model's net welfare from the true maximum."""
-        return self.space.gap(self.scores, self.sizes, self.optimum)
+    def choice(self) -> Choice:
+        """What the payment rule saw."""
+        return Choice(self.space, self.scores, self.sizes, self.rule, self.optimum)
 
     @property
+    def gap(self) -> float:
+        """Certified distance of the model from the best one, by the rule's own objective."""
+        return self.choice.gap
+
+    @cached_property
     def regret_bound(self) -> float:
         """The most that a misreport can gain at these reports, or infinity where nothing is proved."""
-        return self.gap if self.rule.affine and self.payment.truthful else math.inf
+        return self.payment.regret_bound(self.choice)
 
     @cached_property
     def guarantees(self) -> tuple[Guarantee, ...]:
         """What holds, and what is not claimed."""
         divided = any(divisor_of(report.reward) for report in self.reports)
-        return guarantees_of(self.rule, self.payment, self.regret_bound, divided)
+        return guarantees_of(self.rule, self.payment, self.regret_bound, divided, self.space.fixed)
 
     def _mean(self, by_prompt: np.ndarray) -> np.ndarray:
         return self.space.prompt_weights @ by_prompt
@@ -136,6 +149,7 @@ class Settlement:
             "welfare": self.welfare,
             "price": self.price,
             "net_welfare": self.net_welfare,
+            "forgone": self.forgone,
             "leave_one_out": self.leave_one_out,
             "gap": self.gap,
             "regret_bound": self.regret_bound if math.isfinite(self.regret_bound) else None,
@@ -153,7 +167,7 @@ class Settlement:
             "scores": self.scores.tolist(),
             "rule": to_data(self.rule),
             "payment": to_data(self.payment),
-            "model": self.model.tolist(),
+            "model": np.asarray(self.model).tolist(),
             **self.summary(),
         }
 
@@ -166,12 +180,9 @@ class Settlement:
         from tuneaccord.specs import from_data
 
         try:
-            space = Simplex.from_dict(data["space"])
+            space = space_from_dict(data["space"])
             tables = table_rewards(np.array(data["scores"], dtype=float))
-            reports = [
-                Report(r["name"], r["size"], replace(table, scale=r.get("scale")))
-                for r, table in zip(data["reports"], tables, strict=True)
-            ]
+            reports = [_report(r, table) for r, table in zip(data["reports"], tables, strict=True)]
             rule, payment = from_data(data["rule"], TrainingRule), from_data(data["payment"], PaymentRule)
         except InputError:
             raise
@@ -183,15 +194,23 @@ class Settlement:
 
 
 def _report_data(report: Report) -> dict:
+    data = {"name": report.name, "size": report.size}
+    if report.reward is None:
+        return {**data, "reward": None}
     divisor = divisor_of(report.reward)
-    return {"name": report.name, "size": report.size, **({"scale": divisor} if divisor else {})}
+    return {**data, "scale": divisor} if divisor else data
+
+
+def _report(data: dict, table: TableReward) -> Report:
+    reward = None if data.get("reward", table) is None else replace(table, scale=data.get("scale"))
+    return Report(data["name"], data["size"], reward)
 
 
 def _check_stored(data: dict, result: Settlement) -> None:
     # the same code on the same numbers; another machine's libm may differ in the last digits
     rounding = 1e-12 * float(result.sizes @ np.abs(result.scores).max(axis=(0, 1)))
     stored = dict(_numbers_in({key: data.get(key) for key in ("model", *result.summary())}))
-    for name, number in _numbers_in({"model": result.model.tolist(), **result.summary()}):
+    for name, number in _numbers_in({"model": np.asarray(result.model).tolist(), **result.summary()}):
         allowed = 1e-12 if name.startswith("payments") else max(rounding, 1e-12)
         if not math.isclose(stored.get(name, math.nan), number, rel_tol=1e-9, abs_tol=allowed):
             raise InputError(
@@ -218,8 +237,8 @@ def settle(
     """Choose a model of ``space`` for the groups' ``reports`` and charge each group.
 
     With the defaults, ``Welfare()`` and ``Externality()``: the model maximises
-    ``sum_i w_i v_i - D`` and group i pays ``h(w without i) - [h(w) - w_i v_i]``. Exact on a simplex with
-    KL, in closed form. Truthfulness needs the space to be fixed before anybody reports.
+    ``sum_i w_i v_i - D`` and group i pays ``h(w without i) - [h(w) - w_i v_i]``. Exact on a simplex and on a
+    finite set of candidates. Truthfulness needs the space to be fixed before anybody reports.
 
     Raises :class:`InputError` when a group is named twice or a reward does not fit the space.
 
@@ -244,5 +263,5 @@ def settle(
     scores = space.scores([report.reward for report in reports])
     sizes = np.array([report.size for report in reports])
     optimum = rule.choose(space, scores, sizes)
-    charges = payment.charge(space, scores, sizes, optimum)
+    charges = payment.charge(Choice(space, scores, sizes, rule, optimum))
     return Settlement(space, reports, rule, payment, scores, optimum, charges)

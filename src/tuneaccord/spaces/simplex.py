@@ -73,7 +73,23 @@ class Simplex(ModelSpace):
         """(prompts, responses)."""
         return np.atleast_2d(self.base).shape
 
-    def scores(self, rewards: list[RewardModel]) -> np.ndarray:
+    @property
+    def base_model(self) -> np.ndarray:
+        return np.atleast_2d(self.base)
+
+    def shown(self, model: np.ndarray) -> np.ndarray:
+        return model.reshape(self.base.shape)
+
+    def boosted(self, boosts: np.ndarray) -> Simplex:
+        raise InputError("boosts are for a finite set of models; a Simplex has none to name. Use Candidates.")
+
+    def scores(self, rewards: list[RewardModel | None]) -> np.ndarray:
+        missing = [str(index + 1) for index, reward in enumerate(rewards) if reward is None]
+        if missing:
+            raise InputError(
+                f"report {', '.join(missing)} has no reward, and a Simplex needs one from every group. "
+                "Try Report(name, size, TableReward([...])); only Candidates know the values already."
+            )
         return np.stack([reward.on(self.shape) for reward in rewards], axis=-1)
 
     def optimum(self, scores: np.ndarray, sizes: np.ndarray) -> Optimum:
@@ -113,7 +129,6 @@ class Simplex(ModelSpace):
         return 1.0 / (np.atleast_2d(model) ** 2).sum(axis=1)
 
     def to_dict(self) -> dict:
-        """Plain data from which :meth:`from_dict` rebuilds the space."""
         from tuneaccord.specs import to_data
 
         return {

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuneaccord.errors import InputError, nearest
+
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
@@ -27,14 +29,20 @@ class Optimum:
     what the model attains. A space computes ``h`` itself and never takes it from here.
     """
 
-    model: np.ndarray  #: (prompts, responses) for a simplex
+    model: np.ndarray  #: (prompts, responses) for a simplex, (1, models) with a single 1 for candidates
     support: np.ndarray  #: (prompts,)  h, the largest welfare minus price
     values: np.ndarray  #: (prompts, groups)  value of one member; the gradient of h where the model attains it
     price: np.ndarray  #: (prompts,)  divergence from the base, strength included
 
 
 class ModelSpace(ABC):
-    """All models that may be chosen. The base model is one of them, at price zero."""
+    """All models that may be chosen.
+
+    ``fixed`` says whether the set of models was fixed before anybody reported; no payment makes truth a
+    dominant strategy otherwise. It is True unless whoever made the space says that it is not.
+    """
+
+    fixed: bool = True
 
     @property
     @abstractmethod
@@ -43,7 +51,7 @@ class ModelSpace(ABC):
 
     @abstractmethod
     def scores(self, rewards: list) -> np.ndarray:
-        """The groups' rewards as one array, groups last."""
+        """The groups' rewards as one array (prompts, responses, groups); a reward may be None where it can."""
 
     @abstractmethod
     def optimum(self, scores: np.ndarray, sizes: np.ndarray) -> Optimum:
@@ -64,3 +72,39 @@ class ModelSpace(ABC):
     @abstractmethod
     def gap(self, scores: np.ndarray, sizes: np.ndarray, optimum: Optimum) -> float:
         """An upper bound on how far the net welfare of ``optimum.model`` is from ``h``, found by duality."""
+
+    @property
+    @abstractmethod
+    def base_model(self) -> np.ndarray | None:
+        """The model before any tuning, at price zero, as :meth:`evaluate` takes it; None where it is no member."""
+
+    @abstractmethod
+    def shown(self, model: np.ndarray):
+        """The model as users want it back: an array in the shape they gave, or a candidate's name."""
+
+    @abstractmethod
+    def boosted(self, boosts: np.ndarray) -> ModelSpace:
+        """The same models, each with its boost taken off its price; :class:`InputError` where that has no meaning."""
+
+    @abstractmethod
+    def to_dict(self) -> dict:
+        """Plain data with the class name under ``kind``; ``from_dict`` of that class rebuilds the space."""
+
+
+def space_from_dict(data: dict) -> ModelSpace:
+    """The space that :meth:`ModelSpace.to_dict` wrote.
+
+    >>> space_from_dict({"kind": "Candidates", "values": [[1.0]], "prices": [0.0]}).shape
+    (1, 1)
+    """
+    import tuneaccord
+
+    kinds = {
+        name: kind
+        for name in tuneaccord.__all__
+        if isinstance(kind := getattr(tuneaccord, name), type) and hasattr(kind, "from_dict")
+    }
+    kind = data.get("kind", "Simplex")
+    if kind not in kinds or not issubclass(kinds[kind], ModelSpace):
+        raise InputError(f"unknown kind of space {kind!r}. {nearest(kind, kinds)}")
+    return kinds[kind].from_dict(data)

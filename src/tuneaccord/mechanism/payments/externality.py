@@ -1,25 +1,12 @@
-"""Payment rules: what each group is charged, in the units of size times reward."""
+"""The two reference points: pay what your presence costs the others, or pay nothing."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
-from tuneaccord.spaces.space import ModelSpace, Optimum
-
-
-class PaymentRule(ABC):
-    """Charges each group; declares what it guarantees together with an affine training rule."""
-
-    never_negative: bool = False
-    nobody_worse_off: bool = False
-    truthful: bool = False
-
-    @abstractmethod
-    def charge(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, optimum: Optimum) -> np.ndarray:
-        """One amount for each prompt and group, shape (prompts, groups)."""
+from tuneaccord.mechanism.payments.interface import PaymentRule
 
 
 @dataclass(frozen=True)
@@ -30,7 +17,8 @@ class Externality(PaymentRule):
     had without group i, minus what they get from the chosen model; the bracket is ``h(w) - w_i v_i`` when
     that is the best one. The regulariser stays whole in both terms. It is never negative. Under an affine
     rule such as :class:`Welfare`, on a space that was fixed before the reports, it makes truth a dominant
-    strategy and leaves no group worse off than staying out.
+    strategy and leaves no group worse off than staying out. With public weights and boosts in the rule, the
+    sums carry them too and the difference is divided by the group's own weight (:class:`Welfare`).
 
     Source: arXiv 2405.16276, Proposition 4.4.
 
@@ -42,8 +30,8 @@ class Externality(PaymentRule):
     nobody_worse_off = True
     truthful = True
 
-    def charge(self, space, scores, sizes, optimum):
-        return space.externalities(scores, sizes, optimum)
+    def charge(self, choice):
+        return choice.externalities
 
 
 @dataclass(frozen=True)
@@ -57,5 +45,5 @@ class Free(PaymentRule):
     never_negative = True
     nobody_worse_off = True  # under an affine rule a group's value never falls when its size grows from 0
 
-    def charge(self, space, scores, sizes, optimum):
-        return np.zeros((scores.shape[0], len(sizes)))
+    def charge(self, choice):
+        return np.zeros_like(choice.group_values)

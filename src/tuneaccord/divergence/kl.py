@@ -1,43 +1,13 @@
-"""Divergences: what it costs to move a policy away from the base model.
-
-A divergence here carries its strength, so that ``price`` is the number that is subtracted from welfare:
-``D(p || q) = strength * sum_x q_x phi(p_x / q_x)``. This module has the one divergence with a closed-form
-optimum at every strength, the Kullback-Leibler divergence. The space decides how to use it; a divergence
-knows nothing of groups or money.
-"""
+"""The Kullback-Leibler divergence, whose best policy has a closed form at every strength."""
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
-from tuneaccord.errors import InputError
-from tuneaccord.kernel import kl_externalities, log_gibbs
-
-
-class Divergence(ABC):
-    """The price of a policy ``p`` against a base ``q``; the last axis runs over responses."""
-
-    strength: float
-
-    @abstractmethod
-    def price(self, policy: np.ndarray, base: np.ndarray) -> np.ndarray:
-        """``D(policy || base)``, strength included, summed over the last axis."""
-
-    @abstractmethod
-    def tilt(self, score: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The policy that maximises ``<score, p> - D(p || base)``, and that maximum, per leading index."""
-
-    @abstractmethod
-    def externalities(self, scores: np.ndarray, sizes: np.ndarray, base: np.ndarray) -> np.ndarray:
-        """What each group's presence costs the others, shape (prompts, groups), never negative.
-
-        For group i: ``max_p [<S - w_i r_i, p> - D(p)] - [<S - w_i r_i, p*> - D(p*)]`` where ``S`` is the
-        size-weighted sum of ``scores`` (prompts, responses, groups) and ``p*`` the best policy for it.
-        """
+from tuneaccord.divergence.interface import Divergence, check_strength
+from tuneaccord.kernel.gibbs import kl_externalities, log_gibbs
 
 
 @dataclass(frozen=True)
@@ -82,19 +52,16 @@ class KL(Divergence):
         log_policy, _ = log_gibbs(scores @ sizes, self.strength, _log(base))
         return kl_externalities(scores, sizes, self.strength, _log(base), log_policy)
 
+    def slope(self, policy: np.ndarray, base: np.ndarray) -> np.ndarray:
+        policy, base = np.asarray(policy, float), np.asarray(base, float)
+        ratio = np.divide(policy, base, out=np.ones_like(policy), where=base > 0)
+        # minus infinity has no use in an ascent: the smallest ratio that floating point holds stands for 0
+        return np.where(base > 0, self.strength * (np.log(np.maximum(ratio, np.finfo(float).tiny)) + 1.0), 0.0)
+
+    def response(self, policy: np.ndarray, base: np.ndarray) -> np.ndarray:
+        return np.asarray(policy, float) / self.strength
+
 
 def _log(base: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         return np.log(np.asarray(base, float))
-
-
-def check_strength(strength: float) -> float:
-    """The strength as a float, or :class:`InputError` unless it is a positive finite number."""
-    if isinstance(strength, bool) or not isinstance(strength, int | float | np.integer | np.floating):
-        raise InputError(f"strength must be a number, got {strength!r}. Try a value such as 0.5.")
-    if not 0 < strength < math.inf:
-        raise InputError(
-            f"strength must be a positive finite number, got {strength!r}. It is the price of one nat of "
-            "divergence in units of reward; try 0.5, or a tenth of the sum of the sizes."
-        )
-    return float(strength)

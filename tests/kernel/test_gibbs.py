@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from tuneaccord.kernel import centred_exponential, kl_externalities, log_gibbs
+from tuneaccord.kernel.gibbs import centred_exponential, kl_externalities, log_gibbs
 
 
 @pytest.mark.parametrize("y", [0.5, -0.5, 0.3, 1e-3, -1e-6, 1e-12, -1e-100])
