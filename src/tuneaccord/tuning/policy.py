@@ -7,6 +7,7 @@ anybody can run; it needs no training and spends every bit of divergence on rewa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +79,12 @@ class ReplyPolicy:
 
     def settle(self, scores: np.ndarray) -> Settlement:
         """The settlement on candidates with these scores (prompts, replies, groups)."""
-        prompts, replies, _ = scores.shape
-        space = Simplex.uniform(prompts, replies, self.divergence)
-        rewards = table_rewards(scores)
-        return settle(space, [Report(g.name, g.size, reward) for g, reward in zip(self.groups, rewards, strict=True)])
+        return settle_replies(scores, self.groups, self.divergence)
+
+
+def settle_replies(scores: np.ndarray, groups: Sequence[GroupReward], divergence: Divergence) -> Settlement:
+    """The settlement on replies of equal weight with these scores (prompts, replies, groups)."""
+    prompts, replies, _ = scores.shape
+    space = Simplex.uniform(prompts, replies, divergence)
+    rewards = table_rewards(scores)
+    return settle(space, [Report(g.name, g.size, reward) for g, reward in zip(groups, rewards, strict=True)])

@@ -26,15 +26,13 @@ from tuneaccord.llm.distil import Distilled, Training, distil, training_prompts
 from tuneaccord.llm.measure import Measured, measure, pool_log_ratios
 from tuneaccord.llm.pool import HELD_OUT, TUNE, Pool, sample_pool
 from tuneaccord.llm.scoring import ScoreSheet, score_pool
-from tuneaccord.mechanism.reports import Report
-from tuneaccord.mechanism.settlement import Settlement, settle
+from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.progress import Progress, Silent
-from tuneaccord.spaces.simplex import Simplex, table_rewards
 from tuneaccord.specs import to_data
 from tuneaccord.tuning.comparison import adapter_row, pool_rows, weighted_row
 from tuneaccord.tuning.market import Market, read_market
 from tuneaccord.tuning.outputs import Outcome, write_about, write_outputs
-from tuneaccord.tuning.policy import ReplyPolicy
+from tuneaccord.tuning.policy import ReplyPolicy, settle_replies
 from tuneaccord.tuning.record import NUMERIC, package_versions, run_record, side_by_side
 
 
@@ -142,12 +140,8 @@ def _pools(job: _Job) -> tuple[Pool, Pool]:
 
 
 def _settle(market: Market, sheet: ScoreSheet) -> Settlement:
-    prompts, replies, _ = sheet.scores.shape
-    space = Simplex.uniform(prompts, replies, market.settings.divergence)
-    rewards = table_rewards(sheet.scores)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        reports = [Report(g.name, g.size, reward) for g, reward in zip(market.groups, rewards, strict=True)]
-        result = settle(space, reports)
+        result = settle_replies(sheet.scores, market.groups, market.settings.divergence)
     if not np.isfinite([*result.payments.values(), result.net_welfare, result.gap]).all():
         raise InputError("sizes, scales and strength are too far apart for floating point. Choose smaller sizes.")
     return result
