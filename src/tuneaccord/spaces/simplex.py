@@ -90,7 +90,8 @@ class Simplex(ModelSpace):
                 f"report {', '.join(missing)} has no reward, and a Simplex needs one from every group. "
                 "Try Report(name, size, TableReward([...])); only Candidates know the values already."
             )
-        return np.stack([reward.on(self.shape) for reward in rewards], axis=-1)
+        # each group's rewards lie together in memory, which is how they are read
+        return np.stack([reward.on(self.shape) for reward in rewards], axis=1).transpose(0, 2, 1)
 
     def optimum(self, scores: np.ndarray, sizes: np.ndarray) -> Optimum:
         offset = scores[:, :1]  # moves the maximum and not the maximiser, and would cost it digits
