@@ -5,7 +5,18 @@ and JSON are read. Importing the package loads NumPy and nothing heavier: langua
 command line are imported where they are used.
 """
 
-from tuneaccord.divergence import KL, Divergence
+from tuneaccord.bargaining import BargainingSolution, Egalitarian, KalaiSmorodinsky, Nash, Utilitarian
+from tuneaccord.divergence import (
+    KL,
+    Alpha,
+    ChiSquared,
+    Divergence,
+    FDivergence,
+    JensenShannon,
+    ReverseKL,
+    SquaredHellinger,
+    TotalVariation,
+)
 from tuneaccord.errors import (
     InputError,
     MissingDependencyError,
@@ -14,11 +25,57 @@ from tuneaccord.errors import (
     StorageError,
     TuneaccordError,
 )
+from tuneaccord.kernel.pairs import leave_two_out, leave_two_out_solved
+from tuneaccord.kernel.payments import all_payments
+from tuneaccord.kernel.result import AllPayments
+from tuneaccord.kernel.streaming import payments_from_parquet
+from tuneaccord.mechanism.audit import (
+    AuditReport,
+    BestResponse,
+    FalseNames,
+    GroupAudit,
+    Lie,
+    PairAudit,
+    audit,
+    best_response_without_payments,
+    false_names,
+)
+from tuneaccord.mechanism.budget import CostRecovery, RevenueCurve, cost_recovery, revenue_curve
+from tuneaccord.mechanism.fair_rules import Bargained, MaxMin, NashWelfare, SizeShare
 from tuneaccord.mechanism.guarantees import Guarantee
-from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, WhatIf, sweep, what_if
-from tuneaccord.mechanism.payments import Externality, Free, PaymentRule
+from tuneaccord.mechanism.implementability import Implementability, implementability, payment_equivalence, type_grid
+from tuneaccord.mechanism.misreports import (
+    GradientMisreport,
+    Misreport,
+    RewardMisreport,
+    SizeMisreport,
+    SpreadMisreport,
+    TableMisreport,
+    WhatIf,
+    sweep,
+    what_if,
+)
+from tuneaccord.mechanism.noise import NoiseExperiment, NoiseGain, noise_experiment
+from tuneaccord.mechanism.payments import (
+    BalancedBudget,
+    CostShare,
+    EarlyStopped,
+    Externality,
+    Fee,
+    Free,
+    Intermediate,
+    PaymentRule,
+    Redistribution,
+    Shapley,
+    ShapleyValues,
+    early_stopped_payments,
+    intermediate_payments,
+    shapley_values,
+)
 from tuneaccord.mechanism.reports import Report
 from tuneaccord.mechanism.rules import TrainingRule, Welfare
+from tuneaccord.mechanism.sampled import SampledPool, sample_pool
+from tuneaccord.mechanism.sampling import SamplingReport, sampling_report
 from tuneaccord.mechanism.settlement import Settlement, settle
 from tuneaccord.mechanism.uncertainty import Interval
 from tuneaccord.rewards import RewardModel, TableReward
@@ -30,32 +87,92 @@ __version__ = "0.1.0"
 
 __all__ = [
     "KL",
+    "AllPayments",
+    "Alpha",
+    "AuditReport",
+    "BalancedBudget",
+    "Bargained",
+    "BargainingSolution",
+    "BestResponse",
     "Candidates",
+    "ChiSquared",
+    "CostRecovery",
+    "CostShare",
     "Divergence",
+    "EarlyStopped",
+    "Egalitarian",
     "Externality",
+    "FDivergence",
+    "FalseNames",
+    "Fee",
     "Free",
+    "GradientMisreport",
+    "GroupAudit",
     "Guarantee",
+    "Implementability",
     "InputError",
+    "Intermediate",
     "Interval",
+    "JensenShannon",
+    "KalaiSmorodinsky",
+    "Lie",
+    "MaxMin",
+    "Misreport",
     "MissingDependencyError",
     "ModelError",
     "ModelSpace",
+    "Nash",
+    "NashWelfare",
+    "NoiseExperiment",
+    "NoiseGain",
     "Optimum",
+    "PairAudit",
     "PaymentRule",
+    "Redistribution",
     "Report",
+    "RevenueCurve",
+    "ReverseKL",
     "RewardError",
     "RewardMisreport",
     "RewardModel",
+    "SampledPool",
+    "SamplingReport",
     "Settlement",
+    "Shapley",
+    "ShapleyValues",
     "Simplex",
     "SizeMisreport",
+    "SizeShare",
+    "SpreadMisreport",
+    "SquaredHellinger",
     "StorageError",
+    "TableMisreport",
     "TableReward",
+    "TotalVariation",
     "TrainingRule",
     "TuneaccordError",
+    "Utilitarian",
     "Welfare",
     "WhatIf",
+    "all_payments",
+    "audit",
+    "best_response_without_payments",
+    "cost_recovery",
+    "early_stopped_payments",
+    "false_names",
+    "implementability",
+    "intermediate_payments",
+    "leave_two_out",
+    "leave_two_out_solved",
+    "noise_experiment",
+    "payment_equivalence",
+    "payments_from_parquet",
+    "revenue_curve",
+    "sample_pool",
+    "sampling_report",
     "settle",
+    "shapley_values",
     "sweep",
+    "type_grid",
     "what_if",
 ]

@@ -13,14 +13,26 @@ from tuneaccord.errors import InputError, nearest
 
 
 def to_data(spec: Any) -> dict:
-    """A parameter object as plain data: its class name under ``kind``, then its fields.
+    """A parameter object as plain data: its class name under ``kind``, then its fields, nested ones likewise.
 
     >>> from tuneaccord import KL
     >>> to_data(KL(strength=0.5))
     {'kind': 'KL', 'strength': 0.5}
     """
-    fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
+    fields = {field.name: _plain(getattr(spec, field.name)) for field in dataclasses.fields(spec)}
     return {"kind": type(spec).__name__, **fields}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_data(value)
+    return type(value)(map(_plain, value)) if type(value) in (tuple, list) else value
+
+
+def _object(value: Any) -> Any:
+    if isinstance(value, dict) and "kind" in value:
+        return from_data(value)
+    return type(value)(map(_object, value)) if type(value) in (tuple, list) else value
 
 
 def from_data(data: dict, expected: type | None = None) -> Any:
@@ -30,6 +42,8 @@ def from_data(data: dict, expected: type | None = None) -> Any:
 
     >>> from_data({"kind": "KL", "strength": 0.5})
     KL(strength=0.5)
+    >>> from_data({"kind": "Bargained", "solution": {"kind": "KalaiSmorodinsky"}})
+    Bargained(solution=KalaiSmorodinsky())
     """
     if not isinstance(data, dict) or "kind" not in data:
         raise InputError(f"expected a mapping with a 'kind', such as {{kind: KL, strength: 0.5}}, got {data!r}.")
@@ -42,6 +56,7 @@ def from_data(data: dict, expected: type | None = None) -> Any:
     for key in fields:
         if key not in valid:
             raise InputError(f"{data['kind']} has no field {key!r}. {nearest(key, valid)}")
+    fields = {key: _object(value) for key, value in fields.items()}
     try:
         return cls(**fields)
     except TypeError:

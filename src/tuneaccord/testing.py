@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from tuneaccord.divergence import KL, Divergence
-from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, what_if
+from tuneaccord.errors import InputError
+from tuneaccord.mechanism.misreports import Misreport, RewardMisreport, SizeMisreport, what_if
 from tuneaccord.mechanism.reports import Report
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.rewards import TableReward
@@ -30,18 +31,20 @@ def random_market(
     groups: int = 3,
     strength: float = 1.0,
     sizes: tuple[float, float] = (1.0, 10.0),
+    divergence: Divergence | None = None,
 ) -> tuple[Simplex, list[Report]]:
-    """A random market on a simplex with KL, ready for :func:`tuneaccord.settle`.
+    """A random market on a simplex, ready for :func:`tuneaccord.settle`, with KL unless a ``divergence`` is given.
 
-    Bases and prompt weights are uniform over distributions, rewards uniform on [0, 1], and sizes uniform
-    in their logarithm between the two bounds of ``sizes``. The groups are called ``"g0"``, ``"g1"``, ...
+    ``strength`` is KL's; another divergence carries its own. Bases and prompt weights are uniform over
+    distributions, rewards uniform on [0, 1], and sizes uniform in their logarithm between the two bounds of
+    ``sizes``. The groups are called ``"g0"``, ``"g1"``, ...
 
     >>> space, reports = random_market(np.random.default_rng(0), groups=2)
     >>> space.shape, [report.name for report in reports]
     ((2, 5), ['g0', 'g1'])
     """
     base = rng.dirichlet(np.ones(responses), size=prompts)
-    space = Simplex(base, KL(strength), rng.dirichlet(np.ones(prompts)))
+    space = Simplex(base, divergence or KL(strength), rng.dirichlet(np.ones(prompts)))
     drawn = np.exp(rng.uniform(*np.log(sizes), size=groups))
     tables = rng.uniform(size=(groups, prompts, responses))
     return space, [Report(f"g{i}", drawn[i], TableReward(tables[i])) for i in range(groups)]
@@ -81,9 +84,9 @@ def check_divergence(divergence: Divergence, *, seed: int = 0, tries: int = 20) 
 def check_space(space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, *, seed: int = 0, tries: int = 20) -> None:
     """Check that ``space`` is a support function ``h`` of the sizes, at and around the given ones.
 
-    The base, where it is a member, is free and nothing beats it when there are no groups; the optimum's own values and price give ``h``; ``h`` is
-    convex along segments; its gradient is the values (no model attained elsewhere does better); and the
-    externality of each group is ``h(w without i) - [h(w) - w_i v_i]``, never negative.
+    The base, where it is a member, is free, and nothing beats it when there are no groups; the optimum's own
+    values and price give ``h``; ``h`` is convex along segments; its gradient is the values (no model attained
+    elsewhere does better); and the externality of each group is ``h(w without i) - [h(w) - w_i v_i]``, never negative.
     ``scores`` is what ``space.scores`` returned. Raises :class:`AssertionError` naming the broken law.
 
     >>> space, reports = random_market(np.random.default_rng(0))
@@ -126,7 +129,7 @@ def check_settlement(result: Settlement) -> None:
     >>> check_settlement(settle(*random_market(np.random.default_rng(0))))
     """
     promises = {promise.name for promise in result.guarantees if promise.status == "exact"}
-    tolerance = _money_rounding(result.scores, result.sizes)
+    tolerance = _money_rounding(result.scores, result.sizes) + _ROUNDING * abs(result.price)
     weights = result.space.prompt_weights
     utilities = np.array(list(result.utilities.values()))
     charged = weights @ result.payments_by_prompt
@@ -138,11 +141,20 @@ def check_settlement(result: Settlement) -> None:
         _at_least("never negative", result.payments_by_prompt, 0.0, 0.0)
     if "nobody worse off" in promises:
         _at_least("nobody worse off", utilities, _group_values_when_absent(result), tolerance)
+    if "utility not negative" in promises and result.scores.min() >= 0:
+        _at_least("utility not negative", utilities, 0.0, tolerance)
     if "truthful" in promises:
         for misreport in _MISREPORTS:
-            lies = [what_if(result, name, misreport).utility for name in result.names]
+            lies = [_utility_of_lie(result, name, misreport) for name in result.names]
             # a lie can make a group three times as large, and rounding with it
             _at_least(f"truthful against {misreport}", utilities, lies, 3 * tolerance + result.regret_bound)
+
+
+def _utility_of_lie(result: Settlement, name: str, misreport: Misreport) -> float:
+    try:
+        return what_if(result, name, misreport).utility
+    except InputError:  # the mechanism refuses such a report, so nobody can gain by it
+        return -np.inf
 
 
 def _group_values(result: Settlement, optimum: Optimum) -> np.ndarray:

@@ -134,3 +134,78 @@ def test_an_unknown_group_gets_the_nearest_name():
 def test_a_misreport_that_no_group_could_file_is_refused():
     with pytest.raises(ta.InputError, match="size of group 'g0' must be a positive finite number"):
         ta.what_if(next(markets()), "g0", ta.SizeMisreport(0.0))
+
+
+def scaled_market(rng, scale, **options):
+    space, reports = random_market(rng, **options)
+    return ta.settle(space, [replace(one, reward=ta.TableReward(one.reward.scores, scale)) for one in reports])
+
+
+def test_a_spread_moves_the_best_up_and_the_worst_down_within_its_bounds():
+    space = ta.Simplex([0.5, 0.3, 0.2, 0.0], ta.KL(1.0))
+
+    def moved(table, scale, amount):
+        result = ta.settle(space, [ta.Report("a", 2, ta.TableReward(table, scale)), *others])
+        return ta.SpreadMisreport(amount).report(result, 0)[1][0]
+
+    others = [ta.Report("b", 1, ta.TableReward([0.0, 0.5, 1.0, 0.2]))]
+    # the last response is impossible: neither its 0.9 nor its 0 counts
+    np.testing.assert_allclose(moved([0.3, 0.8, 0.2, 0.9], None, 0.1), [0.3, 0.9, 0.1, 0.9])
+    np.testing.assert_allclose(moved([0.3, 0.8, 0.2, 0.9], None, 5.0), [0.3, 1.0, 0.0, 0.9])
+    np.testing.assert_allclose(moved([0.3, 1.0, 0.2, 0.0], "max", 0.1), [0.3, 1.0, 0.1, 0.0])
+    np.testing.assert_allclose(moved([0.3, 0.5, 0.2, 0.0], "sum", 0.1), [0.3, 0.6, 0.1, 0.0])
+    np.testing.assert_allclose(moved([0.3, 0.5, 0.2, 0.0], "sum", 0.9), [0.3, 0.7, 0.0, 0.0])
+    np.testing.assert_array_equal(moved([0.5, 0.5, 0.5, 0.9], None, 0.1), [0.5, 0.5, 0.5, 0.9])
+
+
+@pytest.mark.parametrize("scale", [None, "max", "sum"])
+@pytest.mark.parametrize("misreport", [ta.SpreadMisreport, ta.GradientMisreport])
+def test_small_moves_of_both_kinds_pay_without_payments_and_not_with(misreport, scale):
+    rng = np.random.default_rng(23)
+    for amount in (1e-4, 1e-3, 0.03):
+        for divergence in (ta.KL(1.0), ta.SquaredHellinger(3.0)):
+            result = scaled_market(rng, scale, divergence=divergence)
+            free = ta.settle(result.space, result.reports, payment=ta.Free())
+            for name in result.names:
+                lie = misreport(amount)
+                _, table = lie.report(result, result.names.index(name))
+                assert (table >= 0).all()
+                assert (table <= 1).all()
+                if scale == "sum":
+                    np.testing.assert_allclose(table.sum(axis=1), 1.0)
+                if scale == "max":
+                    np.testing.assert_allclose(table.max(axis=1), 1.0)
+                # under "max" the best response is at 1 already, and a worst one at 0 has nowhere to go
+                assert ta.what_if(free, name, lie).utility > free.utilities[name]
+                assert ta.what_if(result, name, lie).utility < result.utilities[name] + 1e-15
+
+
+def test_the_gradient_is_that_of_the_value():
+    rng = np.random.default_rng(24)
+    for divergence in (ta.KL(0.7), ta.ReverseKL(1.0), ta.ChiSquared(5.0), ta.JensenShannon(2.0)):
+        result = scaled_market(rng, None, prompts=1, divergence=divergence)
+        own = result.scores[:, :, 0]
+        slopes = []
+        for response in range(own.shape[1]):
+            step = 1e-6 * (np.arange(own.shape[1]) == response)
+            ends = [ta.what_if(result, "g0", ta.TableMisreport(own + sign * step)).group_value for sign in (1, -1)]
+            slopes.append((ends[0] - ends[1]) / 2e-6)
+        wide = ta.GradientMisreport(0.1, scale=(-9.0, 9.0)).report(result, 0)[1] - own
+        np.testing.assert_allclose(wide[0], 0.1 * np.array(slopes) / np.abs(slopes).max(), atol=1e-7)
+
+
+def test_a_gradient_where_there_is_none():
+    result = scaled_market(np.random.default_rng(25), None, divergence=ta.TotalVariation(1.0))
+    np.testing.assert_array_equal(ta.GradientMisreport(0.1).report(result, 0)[1], result.scores[:, :, 0])
+    models = ta.settle(ta.Candidates([[1.0], [0.5]], [0.0, 0.0]), [ta.Report("a", 1)])
+    with pytest.raises(ta.InputError, match="needs a Simplex with a divergence, not Candidates"):
+        ta.what_if(models, "a", ta.GradientMisreport(0.1))
+
+
+def test_a_table_of_one_s_own():
+    result = next(markets())
+    table = np.random.default_rng(26).uniform(size=result.scores.shape[:2])
+    lie = ta.what_if(result, "g0", ta.TableMisreport(table, factor=2.0))
+    filed = [ta.Report("g0", 2 * result.sizes[0], ta.TableReward(table)), *result.reports[1:]]
+    assert lie.payment == ta.settle(result.space, filed).payments["g0"]
+    assert ta.TableMisreport(table) == ta.TableMisreport(table.tolist())

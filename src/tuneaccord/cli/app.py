@@ -26,6 +26,13 @@ app = typer.Typer(
 
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write the results into this folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+StrengthOption = Annotated[
+    float | None,
+    typer.Option("--strength", help="Units of reward that one unit of divergence costs; needed for a sheet."),
+]
+SizeOption = Annotated[
+    list[str] | None, typer.Option("--size", metavar="NAME=N", help="The size of a group; may be given several times.")
+]
 
 
 @app.callback()
@@ -48,14 +55,8 @@ def settle(
     file: Annotated[Path, typer.Argument(help="A market (.yaml), or a long score sheet (.csv, .parquet).")],
     out: OutOption = None,
     as_json: JsonOption = False,
-    strength: Annotated[
-        float | None,
-        typer.Option("--strength", help="Units of reward that one nat of divergence costs; needed for a sheet."),
-    ] = None,
-    size: Annotated[
-        list[str] | None,
-        typer.Option("--size", metavar="NAME=N", help="The size of a group; may be given several times."),
-    ] = None,
+    strength: StrengthOption = None,
+    size: SizeOption = None,
     what_if: Annotated[
         bool, typer.Option("--what-if/--no-what-if", help="Also settle as if each group had lied.")
     ] = True,
@@ -64,6 +65,29 @@ def settle(
     from tuneaccord.cli.settle import run
 
     run(file, out=out, as_json=as_json, strength=strength, sizes=size or [], with_lies=what_if)
+
+
+@app.command()
+def audit(
+    file: Annotated[Path, typer.Argument(help="A market, a score sheet, or a settlement.json of settle --out.")],
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    strength: StrengthOption = None,
+    size: SizeOption = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="Audit only this group; may be given several times.")
+    ] = None,
+    effort: Annotated[str, typer.Option("--effort", help="quick or thorough.")] = "quick",
+    pairs: Annotated[bool, typer.Option("--pairs/--no-pairs", help="Also try two groups that lie together.")] = True,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Where the search starts.")] = 0,
+) -> None:
+    """Look for lies that pay: one group, pairs, one group under several names."""
+    from tuneaccord.cli.audit import run
+
+    run(
+        file, out=out, as_json=as_json, strength=strength, sizes=size or [], groups=group or [],
+        effort=effort, pairs=pairs, seed=seed,
+    )  # fmt: skip
 
 
 TuneOption = Annotated[bool, typer.Option("--tune/--no-tune", help="Also train and measure the adapter.")]
@@ -117,6 +141,24 @@ def reply(
     from tuneaccord.cli.reply import run
 
     run(folder, prompt, seed=seed, show=show, as_json=as_json)
+
+
+@app.command()
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(help="What to reproduce, such as table1; without a name they are listed.")
+    ] = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=1, help="How many random games; default: see the list.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed draws other games.")] = 0,
+) -> None:
+    """Recompute the paper's table and theorems and print them beside the paper."""
+    from tuneaccord.cli.reproduce import run
+
+    run(name, out=out, as_json=as_json, samples=samples, seed=seed)
 
 
 @app.command("fetch-model")

@@ -19,7 +19,8 @@ from tuneaccord.cli.recheck import broken_promises, lie_pays
 from tuneaccord.config.market import Market, read_market
 from tuneaccord.errors import InputError
 from tuneaccord.files import write_atomically
-from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, WhatIf, sweep
+from tuneaccord.mechanism.lie_curves import attempts
+from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, WhatIf
 from tuneaccord.mechanism.money import in_cents, invoices_csv
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.spaces.candidates import Candidates
@@ -31,7 +32,8 @@ MANY_PROMPTS = 3
 MANY_REPLIES = 10
 MANY_MODELS = 20
 
-Lies = dict[str, list[WhatIf]]
+#: for each group what each of LIES would have brought; None where the payment rule refuses the report
+Lies = dict[str, list[WhatIf | None]]
 
 
 def run(
@@ -47,14 +49,14 @@ def run(
     market = read_market(file, strength, parse_sizes(sizes))
     settlement = market.settle()
     money = in_cents(settlement.payments, market.money.rate)
-    lies = {name: sweep(settlement, name, LIES) for name in settlement.names} if with_lies else {}
+    lies = {name: attempts(settlement, name, LIES) for name in settlement.names} if with_lies else {}
     if out is not None:
         _write(out, market, settlement)
     if as_json:
         typer.echo(json_text(_document(market, settlement, money, lies)), nl=False)
     else:
         _print(market, settlement, money, lies, out)
-    broken = broken_promises(settlement, lies)
+    broken = broken_promises(settlement, {name: [lie for lie in told if lie] for name, told in lies.items()})
     for promise in broken:
         typer.echo(error_line(f"a promise fails its recheck: {promise}."), err=True)
     if broken:
@@ -151,7 +153,7 @@ def _document(market: Market, settlement: Settlement, money: dict[str, Decimal],
             "rate": market.money.rate,
             "amounts": {name: str(amount) for name, amount in money.items()},
         },
-        "what_if": {name: [_lie_data(settlement, name, lie) for lie in told] for name, told in lies.items()},
+        "what_if": {name: [_lie_data(settlement, name, lie) for lie in told if lie] for name, told in lies.items()},
     }
 
 
@@ -249,14 +251,18 @@ def _print_groups(out: Console, market: Market, settlement: Settlement, money: d
 def _print_lies(out: Console, settlement: Settlement, lies: Lies) -> None:
     render.heading(out, "What if a group had lied: the change in its value and utility")
     rows = [
-        (
-            name,
-            lie_name,
-            render.number(lie.group_value - settlement.group_values[name]),
-            render.number(lie.utility - settlement.utilities[name]),
-            "yes" if lie_pays(settlement, name, lie) else "no",
-        )
+        (name, lie_name, *_lie_cells(settlement, name, lie))
         for name, told in lies.items()
         for lie_name, lie in zip(LIE_NAMES, told, strict=True)
     ]
     out.print(render.table(["group", "lie", "value", "utility", "would lying have helped?"], rows, left=2))
+
+
+def _lie_cells(settlement: Settlement, name: str, lie: WhatIf | None) -> tuple[str, str, str]:
+    if lie is None:
+        return "", "", "no, such a report is refused"
+    return (
+        render.number(lie.group_value - settlement.group_values[name]),
+        render.number(lie.utility - settlement.utilities[name]),
+        "yes" if lie_pays(settlement, name, lie) else "no",
+    )

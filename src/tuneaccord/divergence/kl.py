@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuneaccord.divergence.bregman import power_bregman
 from tuneaccord.divergence.interface import Divergence, check_strength
+from tuneaccord.divergence.ratio import centred
 from tuneaccord.kernel.gibbs import kl_externalities, log_gibbs
 
 
@@ -34,21 +36,24 @@ class KL(Divergence):
 
     def price(self, policy: np.ndarray, base: np.ndarray) -> np.ndarray:
         policy, base = np.asarray(policy, float), np.asarray(base, float)
-        # q (t log t - t + 1) is a sum of non-negative terms: no cancellation, never negative.
-        with np.errstate(divide="ignore", invalid="ignore"):
+        policy, base = np.broadcast_arrays(policy, base)
+        # q (t log t - t + 1) is a sum of non-negative terms: no cancellation, never negative
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             step = (policy - base) / base
             near = np.abs(step) < 0.5  # there the difference of the logarithms would lose digits
-            log_ratio = np.where(near, np.log1p(step), np.log(policy) - np.log(base))
-            terms = policy * log_ratio - (policy - base)
-        terms = np.where(policy > 0, terms, base)
-        return self.strength * np.maximum(terms.sum(axis=-1), 0.0)
+            far = policy * (np.log(policy) - np.log(base)) - (policy - base)
+        step = np.where(near, step, 0.0)
+        terms = np.where(near, base * power_bregman(1.0, 1.0 + step, step), np.where(policy > 0, far, base))
+        return self.strength * terms.sum(axis=-1)
 
     def tilt(self, score: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         log_policy, best = log_gibbs(np.asarray(score, float), self.strength, _log(base))
         return np.exp(log_policy), best
 
     def externalities(self, scores: np.ndarray, sizes: np.ndarray, base: np.ndarray) -> np.ndarray:
-        scores = scores - scores[:, :1]  # a constant changes no externality, and costs digits
+        scores, sizes = np.asarray(scores, float), np.asarray(sizes, float)
+        base = np.broadcast_to(base, scores.shape[:2])
+        scores = centred(scores, sizes, base)
         log_policy, _ = log_gibbs(scores @ sizes, self.strength, _log(base))
         return kl_externalities(scores, sizes, self.strength, _log(base), log_policy)
 

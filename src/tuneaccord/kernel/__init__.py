@@ -1,7 +1,8 @@
 """All leave-one-out optima and payments at once, by sums that never subtract large numbers.
 
-``sums`` is the contract, ``portable`` and ``fused`` are its two tiers, ``payments`` the entry point, ``streaming``
-reads tables larger than memory, ``pairs`` takes out two groups at a time, and ``gibbs`` is the careful route for
-KL that the others fall back on. Import from the modules: divergences import ``gibbs`` and are imported by
+``sums`` is the contract and ``result`` what comes of it; ``portable``, ``chi_squared`` and ``fused`` are the tiers,
+``solving`` is the way of all other divergences, and ``payments`` the entry point. ``streaming`` reads tables larger
+than memory, ``pairs`` takes out two groups at a time, ``careful`` does the few payments under KL that no sum gives,
+and ``gibbs`` is the plain reference. Import from the modules: divergences import ``gibbs`` and are imported by
 ``payments``.
 """

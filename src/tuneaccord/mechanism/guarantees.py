@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -44,15 +45,7 @@ def guarantees_of(
     """
     affine = rule.affine
     return (
-        _claim(
-            "truthful",
-            affine and payment.truthful and fixed,
-            "Reporting the true reward and size is a dominant strategy, up to rounding, given that the set of "
-            f"models was fixed before anybody reported{_DIVIDED if divided else ''}. At these reports the solution "
-            f"is certified to within {regret_bound:.2g} of the best.",
-            "Misreporting can pay.",
-            regret_bound,
-        ),
+        _truthful(affine and payment.truthful and fixed, regret_bound, divided),
         _claim(
             "never negative",
             payment.never_negative,
@@ -67,6 +60,7 @@ def guarantees_of(
             "A group may do better by staying out.",
             0.0,
         ),
+        *_weaker_promise(affine, payment),
         Guarantee(
             "budget",
             "exact" if payment.budget else "not claimed",
@@ -79,6 +73,33 @@ def guarantees_of(
             "gain. Check who is who outside the mechanism.",
         ),
     )
+
+
+def _truthful(holds: bool, regret_bound: float, divided: bool) -> Guarantee:
+    if not holds and math.isfinite(regret_bound):
+        return Guarantee(
+            "truthful",
+            "bounded",
+            f"Misreporting can pay, at these reports by at most {regret_bound:.3g}.",
+            regret_bound,
+        )
+    return _claim(
+        "truthful",
+        holds,
+        "Reporting the true reward and size is a dominant strategy, up to rounding, given that the set of "
+        f"models was fixed before anybody reported{_DIVIDED if divided else ''}. At these reports the solution "
+        f"is certified to within {regret_bound:.2g} of the best.",
+        "Misreporting can pay.",
+        regret_bound,
+    )
+
+
+def _weaker_promise(affine: bool, payment: PaymentRule) -> tuple[Guarantee, ...]:
+    """What is left of "nobody worse off" where that is too much to claim: no payment above the value."""
+    if payment.nobody_worse_off or not (affine and payment.individually_rational):
+        return ()
+    statement = "No truthful group pays more than the model is worth to it, as long as no reward is negative."
+    return (Guarantee("utility not negative", "exact", statement, 0.0),)
 
 
 def _claim(name: str, holds: bool, statement: str, otherwise: str, bound: float) -> Guarantee:

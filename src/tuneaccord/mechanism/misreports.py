@@ -1,10 +1,11 @@
 """What if a group had lied: settle again on the same space with one report changed, judge with the truth.
 
-The two misreports are the paper's: a group multiplies its size by alpha, or shifts its reward away from
-(beta > 1) or towards (beta < 1) what the others want. The paper defines the second for two groups; with
-more, "the others" are their size-weighted mean. A shifted reward that leaves the published scale is
-clipped to it, because a report outside the scale would be refused; a reward that was reported with a
-divisor (``TableReward.scale``) is divided again, as any report of that group would be.
+The paper's misreports: a group multiplies its size by alpha, shifts its reward away from (beta > 1) or towards
+(beta < 1) what the others want, spreads its best and worst rewards apart, or moves its reward along the
+gradient of its own value. The paper defines the shift for two groups; with more, "the others" are their
+size-weighted mean. All are applied prompt by prompt and stay inside what the group could have reported
+(:class:`~tuneaccord.mechanism.feasible.Feasible`), because a report outside would be refused; a reward that was
+reported with a divisor (``TableReward.scale``) is divided again, as any report of that group would be.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tuneaccord.errors import InputError, nearest
+from tuneaccord.mechanism.feasible import Feasible
 from tuneaccord.mechanism.settlement import Settlement, settle
-from tuneaccord.rewards import TableReward, divisor_of
+from tuneaccord.rewards import TableReward, divisor_of, to_numbers
 
 
 class Misreport(ABC):
@@ -71,6 +73,114 @@ class RewardMisreport(Misreport):
             return settlement.sizes[group], np.clip(shifted, low, high)
         kept = np.clip(shifted, 0.0, high)
         return settlement.sizes[group], np.where(kept.max(axis=1, keepdims=True) > 0, kept, own)
+
+
+@dataclass(frozen=True)
+class SpreadMisreport(Misreport):
+    """Raise the best response's reward by ``amount`` and lower the worst one's (the paper's epsilon).
+
+    With ``TableReward.scale="sum"`` the same amount moves from the worst to the best, at most ``min(worst, 1 -
+    best)``. With ``"max"`` the worst falls, at most to 0. On a published ``scale`` the best rises and the worst
+    falls, each at most to the scale's end. Best and worst are among the responses that the chosen model can
+    give; a constant reward stays as it is. Without payments the move is profitable whenever it moves anything and
+    the policy is smooth in the scores and positive everywhere.
+
+    Source: arXiv 2405.16276, Theorem 4.2 and Table 1.
+
+    >>> import tuneaccord as ta
+    >>> report = ta.Report("a", 1, ta.TableReward([0.7, 0.3], scale="sum"))
+    >>> result = ta.settle(ta.Simplex([0.5, 0.5], ta.KL(1.0)), [report])
+    >>> SpreadMisreport(0.1).report(result, 0)[1].round(2)
+    array([[0.8, 0.2]])
+    """
+
+    amount: float
+    scale: tuple[float, float] = (0.0, 1.0)
+
+    def report(self, settlement, group):
+        own = settlement.scores[:, :, group]
+        within = Feasible.of(settlement, group, self.scale)
+        possible = _possible(settlement)
+        best = np.where(possible, own, -np.inf).argmax(axis=1)[:, None]
+        worst = np.where(possible, own, np.inf).argmin(axis=1)[:, None]
+        top, bottom = np.take_along_axis(own, best, 1), np.take_along_axis(own, worst, 1)
+        up, down = np.minimum(self.amount, within.high - top), np.minimum(self.amount, bottom - within.low)
+        if within.scale == "sum":
+            up = down = np.minimum(up, down)
+        up, down = np.where(top > bottom, np.maximum(up, 0.0), 0.0), np.where(top > bottom, np.maximum(down, 0.0), 0.0)
+        moved = own.copy()
+        np.put_along_axis(moved, best, top + up, 1)
+        np.put_along_axis(moved, worst, np.take_along_axis(moved, worst, 1) - down, 1)
+        return settlement.sizes[group], moved
+
+
+@dataclass(frozen=True)
+class GradientMisreport(Misreport):
+    """Move the reward along the gradient of the group's own value, at most by ``amount``, then back into the range.
+
+    The gradient at response x is proportional to ``kappa_x sum_y kappa_y (r_x - r_y)``, where kappa is how far a
+    probability moves with its score (:meth:`Divergence.response`). The largest change in a prompt is ``amount``
+    before the report is brought back to what the group may file: projected on the simplex (``"sum"``), or clipped.
+    With total variation, whose policy is not smooth, kappa is zero and the report is the truth.
+
+    Raises :class:`InputError` on a space without a divergence.
+
+    Source: arXiv 2405.16276, Theorem B.2.
+
+    >>> import tuneaccord as ta
+    >>> result = ta.settle(ta.Simplex([0.5, 0.5], ta.KL(1.0)), [ta.Report("a", 1, ta.TableReward([0.7, 0.3]))])
+    >>> GradientMisreport(0.1).report(result, 0)[1].round(2)
+    array([[0.8, 0.2]])
+    """
+
+    amount: float
+    scale: tuple[float, float] = (0.0, 1.0)
+
+    def report(self, settlement, group):
+        divergence = getattr(settlement.space, "divergence", None)
+        if divergence is None:
+            kind = type(settlement.space).__name__
+            raise InputError(f"GradientMisreport needs a Simplex with a divergence, not {kind}. Try SpreadMisreport.")
+        own = settlement.scores[:, :, group]
+        kappa = divergence.response(settlement.optimum.model, np.atleast_2d(settlement.space.base))
+        total = kappa.sum(axis=1, keepdims=True)
+        mean = np.divide((kappa * own).sum(axis=1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
+        gradient = kappa * (own - mean)
+        steepest = np.abs(gradient).max(axis=1, keepdims=True)
+        move = np.divide(self.amount * gradient, steepest, out=np.zeros_like(own), where=steepest > 0)
+        moved = np.where(
+            move.any(axis=1, keepdims=True), Feasible.of(settlement, group, self.scale).project(own + move), own
+        )
+        return settlement.sizes[group], moved
+
+
+@dataclass(frozen=True)
+class TableMisreport(Misreport):
+    """Report a table of your own, one row a prompt, and ``factor`` times the true size.
+
+    A table for a group that reports with a divisor is divided like any other.
+
+    >>> TableMisreport([[0.0, 1.0]]).table
+    ((0.0, 1.0),)
+    """
+
+    table: tuple[tuple[float, ...], ...]
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        rows = np.atleast_2d(to_numbers("table", self.table))
+        object.__setattr__(self, "table", tuple(map(tuple, rows.tolist())))
+
+    def report(self, settlement, group):
+        return self.factor * settlement.sizes[group], np.array(self.table)
+
+
+def _possible(settlement: Settlement) -> np.ndarray:
+    """Which responses a policy can give: those that the base can, and every model of a finite set."""
+    base = getattr(settlement.space, "base", None)
+    if not isinstance(base, np.ndarray):
+        return np.ones(settlement.scores.shape[:2], bool)
+    return np.atleast_2d(base) > 0
 
 
 @dataclass(frozen=True)

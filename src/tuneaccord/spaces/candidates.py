@@ -7,6 +7,7 @@ table. Nothing is mixed: a row is a model that exists, not a lottery over models
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,11 +28,13 @@ class Candidates(ModelSpace):
     positions). ``base`` names the row of the untuned model, if it is there; no row is added unless
     :meth:`with_base` is asked to. Say ``fixed=False`` for models that were trained from the reports: then no
     settlement on them claims truthfulness (arXiv 2405.16276 plots such soups; they are manipulable).
+    Prices may be any public cost, also a negative one; where a base is named they are divergences from it.
 
     Payments are never negative and nobody does worse than by staying out on any table. Truth is dominant if
     the table does not depend on any report.
 
-    Raises :class:`InputError` on numbers that are not finite, shapes that do not fit, or a base row that is not free.
+    Raises :class:`InputError` on numbers that are not finite, shapes that do not fit, a base row that is not free,
+    or a row that is cheaper than the base.
 
     Source: arXiv 2405.16276, section 5 (candidate models), Proposition 4.4.
 
@@ -57,11 +60,26 @@ class Candidates(ModelSpace):
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "prices", prices)
         object.__setattr__(self, "names", _checked_names(self.names, len(values)))
-        if self.base is not None and prices[self.index(self.base)] != 0:
+        if not isinstance(self.fixed, bool):
+            raise InputError(f"fixed must be True or False, got {self.fixed!r}.")
+        if self.base is not None:
+            self._check_base()
+
+    def _check_base(self) -> None:
+        row = self.index(self.base)
+        if self.prices[row] != 0:
             raise InputError(
-                f"the base model is free, but the price of row {self.base!r} is {prices[self.index(self.base)]:g}. "
+                f"the base model is free, but the price of row {self.base!r} is {self.prices[row]:g}. "
                 "Set it to 0, or leave base out."
             )
+        if self.prices.min() < 0:
+            cheapest = int(self.prices.argmin())
+            raise InputError(
+                f"a divergence from the base is never negative, but the price of row {cheapest} is "
+                f"{self.prices[cheapest]:g}. If prices are other costs, leave base out."
+            )
+        if not isinstance(self.base, str):
+            object.__setattr__(self, "base", row)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,8 +101,12 @@ class Candidates(ModelSpace):
         1
         """
         if isinstance(model, str):
-            if self.names is None or model not in self.names:
-                raise InputError(f"there is no model {model!r}. {nearest(model, self.names or ())}")
+            if self.names is None:
+                raise InputError(
+                    f"the models have no names, got {model!r}. Use a row from 0 to {len(self.values) - 1}."
+                )
+            if model not in self.names:
+                raise InputError(f"there is no model {model!r}. {nearest(model, self.names)}")
             return self.names.index(model)
         if isinstance(model, bool) or not isinstance(model, int | np.integer) or not 0 <= model < len(self.values):
             raise InputError(f"a model must be a name or a row from 0 to {len(self.values) - 1}, got {model!r}.")
@@ -102,6 +124,8 @@ class Candidates(ModelSpace):
         >>> Candidates([[0.9, 0.2]], [0.3]).with_base([0.5, 0.5]).prices
         array([0. , 0.3])
         """
+        if self.base is not None:
+            raise InputError(f"the set has a base already, row {self.base!r}. Leave it, or build the set without base.")
         row = _finite("values", values)
         if row.shape != self.values.shape[1:]:
             raise InputError(
@@ -122,9 +146,11 @@ class Candidates(ModelSpace):
 
     def optimum(self, scores: np.ndarray, sizes: np.ndarray) -> Optimum:
         best = int((scores[0] @ sizes - self.prices).argmax())
-        ahead = self._ahead(scores, sizes, best)
-        if ahead.max() > 0:  # a tie to rounding: measured from the row itself, differences are finer
-            best = int(ahead.argmax())
+        for _ in range(len(self.prices)):  # measured from the row itself, differences are finer; ties go to the first
+            better = int(self._ahead(scores, sizes, best).argmax())
+            if better == best:
+                break
+            best = better
         model = self.pick(best)
         values, price = self.evaluate(scores, model)
         return Optimum(model, values @ sizes - price, values, price)
@@ -134,13 +160,11 @@ class Candidates(ModelSpace):
 
     def externalities(self, scores: np.ndarray, sizes: np.ndarray, optimum: Optimum) -> np.ndarray:
         chosen = int(optimum.model[0].argmax())
-        steps = scores[0] - scores[0, chosen]
-        gains = sizes * steps
+        gains = sizes * (scores[0] - scores[0, chosen])
         ahead = self._ahead(scores, sizes, chosen)[:, None] - gains
         mass = np.abs(gains).max(axis=0)
         for group in np.flatnonzero(mass > 0.5 * mass.sum()):  # its own part would leave no digits for the others
-            others = np.arange(len(sizes)) != group
-            ahead[:, group] = steps[:, others] @ sizes[others] - (self.prices - self.prices[chosen])
+            ahead[:, group] = np.delete(gains, group, axis=1).sum(axis=1) - (self.prices - self.prices[chosen])
         return np.maximum(ahead.max(axis=0), 0.0)[None]
 
     def gap(self, scores: np.ndarray, sizes: np.ndarray, optimum: Optimum) -> float:
@@ -148,7 +172,8 @@ class Candidates(ModelSpace):
 
     def _ahead(self, scores: np.ndarray, sizes: np.ndarray, chosen: int) -> np.ndarray:
         """By how much the net welfare of each row is above that of row ``chosen``."""
-        return (scores[0] - scores[0, chosen]) @ sizes - (self.prices - self.prices[chosen])
+        gains = sizes * (scores[0] - scores[0, chosen])
+        return gains.sum(axis=1) - (self.prices - self.prices[chosen])  # not @, whose rounding may differ by row
 
     def shown(self, model: np.ndarray) -> int | str:
         row = int(model[0].argmax())
@@ -177,7 +202,12 @@ class Candidates(ModelSpace):
 
 
 def _finite(name: str, given) -> np.ndarray:
-    array = to_numbers(name, given)
+    try:
+        array = to_numbers(name, given)
+    except InputError:
+        raise InputError(
+            f"{name} must be a rectangular table of numbers, one row a model and one column a group; got {given!r:.80}."
+        ) from None
     if not np.isfinite(array).all():
         place = ", ".join(str(int(i)) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{name} must be finite numbers, got {array[~np.isfinite(array)][0]} at [{place}].")
@@ -188,7 +218,7 @@ def _finite(name: str, given) -> np.ndarray:
 def _checked_names(names, models: int) -> tuple[str, ...] | None:
     if names is None:
         return None
-    names = (names,) if isinstance(names, str) else tuple(names)
+    names = (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
     if len(names) != models or not all(isinstance(name, str) and name.strip() for name in names):
         raise InputError(f"names must be {models} non-empty texts, one for each model; got {names!r:.80}.")
     repeated = [name for name in names if names.count(name) > 1]

@@ -94,7 +94,9 @@ class Simplex(ModelSpace):
         return np.stack([reward.on(self.shape) for reward in rewards], axis=1).transpose(0, 2, 1)
 
     def optimum(self, scores: np.ndarray, sizes: np.ndarray) -> Optimum:
-        offset = scores[:, :1]  # moves the maximum and not the maximiser, and would cost it digits
+        # a constant moves the maximum and not the maximiser, and would cost it digits
+        likely = np.atleast_2d(self.base).argmax(axis=1)[:, None, None]
+        offset = np.take_along_axis(scores, likely, axis=1)
         model, gain = self.divergence.tilt((scores - offset) @ sizes, np.atleast_2d(self.base))
         values, price = self.evaluate(scores, model)
         return Optimum(model, gain + offset[:, 0] @ sizes, values, price)

@@ -12,7 +12,7 @@ from tuneaccord.llm import embedded
 from tuneaccord.llm.adapters import digest_state
 from tuneaccord.llm.prompts import digest_prompts
 from tuneaccord.mechanism.guarantees import Guarantee
-from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, WhatIf, sweep
+from tuneaccord.mechanism.lie_curves import lie_curves
 from tuneaccord.mechanism.money import in_cents
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.mechanism.uncertainty import Interval, interval
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from tuneaccord.llm.scoring import ScoreSheet
     from tuneaccord.tuning.market import Market
 
-#: the paper's two misreports, at these values
-SIZE_FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
-REWARD_SHIFTS = (0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 2.0)
 #: packages whose version may change what a step computes
 NUMERIC = ("numpy", "torch", "transformers", "tokenizers", "peft")
 
@@ -71,7 +68,9 @@ def run_record(
             "second_estimate": second_estimate(rows, *weighted, sizes, strength, seed) if weighted else None,
         },
         "delivery": _delivery(settlement, by_name.get("adapter"), held_out_sheet, strength, seed),
-        "misreports": {name: _misreports(settlement, market, name) for name in settlement.names},
+        "misreports": {
+            group.name: lie_curves(settlement, group.name, tuple(map(float, group.scale))) for group in market.groups
+        },
         "money": _money(settlement, settings.money),
         "adapter": _adapter(settings.adapter, distilled, sheet),
         "versions": package_versions(("tuneaccord", *NUMERIC)),
@@ -232,26 +231,6 @@ def adapter_guarantees(gap: Interval) -> tuple[Guarantee, ...]:
             "Where the adapter realises less than the policy, a group may pay for more than it gets.",
         ),
     )
-
-
-def _misreports(settlement: Settlement, market: Market, name: str) -> dict:
-    scale = tuple(float(edge) for edge in market.groups[settlement.names.index(name)].scale)
-    by_size = sweep(settlement, name, [SizeMisreport(factor) for factor in SIZE_FACTORS])
-    by_shift = sweep(settlement, name, [RewardMisreport(shift, scale) for shift in REWARD_SHIFTS])
-    truth = {
-        "group_value": settlement.group_values[name],
-        "payment": settlement.payments[name],
-        "utility": settlement.utilities[name],
-    }
-    return {
-        "truth": truth,
-        "size": [{"factor": lie.misreport.factor, **_amounts(lie)} for lie in by_size],
-        "shift": [{"shift": lie.misreport.shift, **_amounts(lie)} for lie in by_shift],
-    }
-
-
-def _amounts(lie: WhatIf) -> dict[str, float]:
-    return {"group_value": lie.group_value, "payment": lie.payment, "utility": lie.utility}
 
 
 def _money(settlement: Settlement, money) -> dict:

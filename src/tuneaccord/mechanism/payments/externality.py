@@ -29,6 +29,7 @@ class Externality(PaymentRule):
     never_negative = True
     nobody_worse_off = True
     truthful = True
+    individually_rational = True
 
     def charge(self, choice):
         return choice.externalities
@@ -44,6 +45,7 @@ class Free(PaymentRule):
 
     never_negative = True
     nobody_worse_off = True  # under an affine rule a group's value never falls when its size grows from 0
+    individually_rational = True
 
     def charge(self, choice):
         return np.zeros_like(choice.group_values)

@@ -16,6 +16,7 @@ class PaymentRule(ABC):
     never_negative: bool = False
     nobody_worse_off: bool = False
     truthful: bool = False
+    individually_rational: bool = False  #: a truthful group's utility is not negative where rewards are not
     budget: str = ""  #: what holds of the sum of the payments, as a sentence; empty where nothing does
 
     @abstractmethod
