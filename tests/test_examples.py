@@ -15,6 +15,7 @@ def test_there_are_examples():
     assert len(EXAMPLES) >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path, tmp_path):
     done = subprocess.run(

@@ -58,6 +58,7 @@ def train(ref, pool, targets, folder, executor=None, **changes):
     return distil(ref, pool, targets, temperature, LORA, training, Store(folder), executor or Serial(), Silent())
 
 
+@pytest.mark.slow
 def test_more_training_comes_nearer_to_the_closed_form(ref, tiny, every_token, tmp_path):
     """At a high temperature, where no token is rare: the objective weighs replies alike, distance by chance."""
     targets = 0.3 * np.random.default_rng(1).standard_normal(every_token.shape)
@@ -123,6 +124,7 @@ def test_with_equal_targets_there_is_nothing_to_learn(ref, drawn, tmp_path):
     assert found.residuals == (0.0,) * len(found.residuals)
 
 
+@pytest.mark.slow
 def test_workers_compute_the_same_adapter(ref, drawn, tmp_path, workers):
     one, two = train(ref, *drawn, tmp_path / "one"), train(ref, *drawn, tmp_path / "two", workers)
     assert one.residuals == two.residuals

@@ -78,6 +78,7 @@ def measured(ref, tiny, state, folder, executor):
     return measure(ref, LORA, state, held_out, 5, Sampling(4, T), 2, Store(folder), executor, Silent())
 
 
+@pytest.mark.slow
 def test_measuring_draws_from_the_adapter(ref, tiny, tmp_path, workers):
     state = random_state(ref)
     found = measured(ref, tiny, state, tmp_path / "a", Serial())

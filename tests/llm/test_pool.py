@@ -32,6 +32,7 @@ def pool(ref, tmp_path):
     return draw(ref, tmp_path / "steps")
 
 
+@pytest.mark.slow
 def test_the_same_for_any_number_of_workers(ref, pool, tmp_path, workers):
     assert draw(ref, tmp_path / "other", workers) == pool
 

@@ -40,6 +40,7 @@ def test_taking_part_beats_staying_out(result):
         assert result.utilities[name] >= outside - ROUNDING * scale(result)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(settlements(), st.data())
 def test_no_misreport_gains(result, data):

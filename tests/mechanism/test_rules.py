@@ -117,6 +117,7 @@ def test_clarabel_finds_the_same_model(rule, divergence):
         np.testing.assert_allclose(result.optimum.model, policy, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [1e-3, 0.2, 30.0])
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_the_gap_is_small_for_any_divergence(divergence, strength):
@@ -160,6 +161,7 @@ def test_a_fine_grid_finds_nothing_better_for_two_groups(rule):
         assert values.max() == pytest.approx(best, abs=1e-6 * result.sizes.sum())  # the grid's resolution, squared
 
 
+@pytest.mark.slow
 @given(settlements(), st.sampled_from([ta.MaxMin(), *BARGAINED[2:]]))
 def test_ties_constants_and_zeros_do_no_harm(result, rule):
     found = ta.settle(result.space, result.reports, rule)
@@ -284,6 +286,7 @@ class Opaque(ModelSpace):
         return self.inner.to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", FAIR, ids=str)
 def test_cutting_planes_agree_with_newton(rule):
     """A space that tells only its optima is solved by mixing models, to fewer digits but with a stated gap."""

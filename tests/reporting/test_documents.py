@@ -125,6 +125,7 @@ def test_digests_seeds_and_versions_are_given(run, html, page):
     assert run["versions"]["numpy"] in page.words
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes_in_another_process(run, replies, html, tmp_path):
     data = tmp_path / "run.json"
     data.write_text(json.dumps([run, replies]))
@@ -147,6 +148,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_any_reply_is_shown_as_text(run, replies, text):
     replies = copy.deepcopy(replies)
@@ -166,6 +168,7 @@ def test_any_reply_is_shown_as_text(run, replies, text):
         assert page.words.count("(an empty reply)") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ['"><script>x</script>', "$ x_1 $ \\alpha", "values", "a\nb", "日本語", "n" * 200])
 def test_any_group_name_is_shown_as_text(name):
     run = json.loads(json.dumps(make_run(2)).replace('"marketing"', json.dumps(name)))
@@ -186,6 +189,7 @@ def test_a_run_without_training_says_so_and_how_to_get_an_adapter():
         model_card(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 8])
 def test_few_and_many_groups(groups):
     run = make_run(groups)

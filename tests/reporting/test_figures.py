@@ -32,12 +32,14 @@ def test_every_axis_has_a_name_and_a_unit(run, figure):
     assert set(AXES[figure]) <= set(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("figure", DRAWN)
 def test_the_same_bytes_every_time_and_no_date(run, figure):
     assert figure(run) == figure(run)
     assert "<metadata" not in figure(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("figure", DRAWN)
 @pytest.mark.parametrize("groups", [1, 8])
 def test_all_groups_are_drawn(figure, groups):

@@ -30,6 +30,7 @@ def few(name):
     return _DONE[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_it_holds_and_becomes_plain_data(name):
     result = few(name)
@@ -47,6 +48,7 @@ def test_it_holds_and_becomes_plain_data(name):
     assert len({table.key for table in result.tables}) == len(result.tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table1", "theorem-4.2", "theorem-4.3", "theorem-4.12"])
 def test_the_same_seed_gives_the_same_numbers(name):
     small = {"table1": 500, "theorem-4.2": 50, "theorem-4.3": 50, "theorem-4.12": 1}[name]

@@ -57,6 +57,7 @@ def test_the_means_are_the_papers_within_their_errors():
     assert result.holds
 
 
+@pytest.mark.slow
 def test_the_standard_errors_are_honest():
     means, errors = zip(*(_means(3_000, seed, Silent(), STRENGTH, 3, "") for seed in range(30)), strict=True)
     spread = np.std(means, axis=0, ddof=1)

@@ -159,6 +159,7 @@ def test_an_out_that_is_a_file(market):
     assert (market.parent / "out").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 16])
 def test_no_room_on_disk(market, monkeypatch, after):
     """At any file: what is there is whole, and the run continues once there is room."""

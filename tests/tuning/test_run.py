@@ -252,6 +252,7 @@ def plain_divergence(model, prompt, replies, temperature=0.9) -> list[float]:
 # What decides a run, and what does not
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_another_folder_with_two_workers(market, out, tmp_path, workers, monkeypatch):
     used = []
     monkeypatch.setattr(run_module, "executor_for", lambda count: used.append(count) or Lent(workers))
@@ -282,6 +283,7 @@ def count_samples(monkeypatch) -> list:
     return calls
 
 
+@pytest.mark.slow
 def test_the_pool_does_not_depend_on_the_groups(market, out, record, tiny_model, tmp_path, monkeypatch):
     """Other groups and sizes settle on the same replies, which are read back and not drawn again."""
     folder = shutil.copytree(out, tmp_path / "out", ignore=shutil.ignore_patterns("run.json"))
@@ -324,6 +326,7 @@ def test_damaged_and_missing_steps_are_done_again(market, out, tmp_path):
     assert (folder / "settlement.json").read_bytes() == (out / "settlement.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_without_tuning_and_with_it_later(market, out, record, tmp_path):
     folder = tmp_path / "out"
     untuned = run(market, folder, train=False, workers=1).record
@@ -387,6 +390,7 @@ def test_the_policy_replies(out, record):
     np.testing.assert_allclose(draw.weights, expected / expected.sum(), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_kept_reply_follows_its_weight(out):
     policy = policy_of(out)
     draws = [policy.reply("is it good ?", seed) for seed in range(200)]

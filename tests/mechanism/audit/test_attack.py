@@ -14,6 +14,8 @@ from tuneaccord.mechanism.feasible import Feasible
 from tuneaccord.mechanism.rules import appraised
 from tuneaccord.testing import random_market
 
+pytestmark = pytest.mark.slow
+
 SMOOTH = [
     ta.KL(1.0),
     ta.ReverseKL(1.0),

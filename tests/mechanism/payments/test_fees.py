@@ -24,6 +24,7 @@ def fees(result, payment):
     return charged(result, payment) - charged(result, ta.Externality())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", DIVERGENCES)
 def test_the_fee_for_largest_reward_one_is_that_of_the_worst_vertex(make):
     """Every type with reward 1 on one response and 0 elsewhere is settled by itself."""
@@ -37,6 +38,7 @@ def test_the_fee_for_largest_reward_one_is_that_of_the_worst_vertex(make):
             assert found[index] == pytest.approx(min(vertices), abs=ROUNDING * scale(result))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     [

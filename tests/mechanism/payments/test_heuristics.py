@@ -111,6 +111,7 @@ def test_no_group_pays_more_than_the_exact_payment(rule):
     assert less > 20
 
 
+@pytest.mark.slow
 @given(settlements(), st.sampled_from(RULES))
 def test_promises_are_kept_at_extreme_sizes_and_strengths(settled, rule):
     result = ta.settle(settled.space, settled.reports, payment=rule)
@@ -143,6 +144,7 @@ def test_more_checkpoints_and_later_stops_come_closer_to_the_exact_payment():
         np.testing.assert_allclose(paid[-1], list(exact.values()), atol=1e-12)  # second order in 1e-9
 
 
+@pytest.mark.slow
 def test_early_stopping_is_truthful_under_lies_about_sizes_and_rewards():
     for space, market in markets(66, count=20):
         result = ta.settle(space, market, payment=ta.EarlyStopped(COARSE))
@@ -154,6 +156,7 @@ def test_early_stopping_can_pay_a_group():
     assert min(paid) < -0.01
 
 
+@pytest.mark.slow
 def test_a_lie_pays_against_the_checkpoints_of_the_main_run():
     """By 7% of the size in these 30 games, by 26% where tuning is less dear; the bound holds in each."""
     gains = []
@@ -166,6 +169,7 @@ def test_a_lie_pays_against_the_checkpoints_of_the_main_run():
     assert sum(gain > 1e-6 for gain in gains) > 10
 
 
+@pytest.mark.slow
 def test_a_lie_pays_once_negative_payments_are_clipped():
     gains = []
     for space, market in small_games(69, 60):
@@ -207,6 +211,7 @@ def test_public_weights_and_boosts_are_carried():
             assert ta.what_if(result, "g0", ta.SizeMisreport(factor)).utility <= result.utilities["g0"] + 1e-12
 
 
+@pytest.mark.slow
 def test_the_best_of_a_public_set_and_an_early_run_is_truthful():
     rng = np.random.default_rng(71)
     nonnegative = 0
@@ -305,6 +310,7 @@ def soups(space, market):
     return table, mixtures
 
 
+@pytest.mark.slow
 def test_a_lie_pays_where_the_models_were_built_from_the_reports_and_the_certificate_holds():
     gains = []
     for space, market in small_games(73, 30):
