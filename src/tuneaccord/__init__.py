@@ -41,7 +41,6 @@ from tuneaccord.mechanism.audit import (
     false_names,
 )
 from tuneaccord.mechanism.budget import CostRecovery, RevenueCurve, cost_recovery, revenue_curve
-from tuneaccord.mechanism.fair_rules import Bargained, MaxMin, NashWelfare, SizeShare
 from tuneaccord.mechanism.guarantees import Guarantee
 from tuneaccord.mechanism.implementability import Implementability, implementability, payment_equivalence, type_grid
 from tuneaccord.mechanism.misreports import (
@@ -73,9 +72,8 @@ from tuneaccord.mechanism.payments import (
     shapley_values,
 )
 from tuneaccord.mechanism.reports import Report
-from tuneaccord.mechanism.rules import TrainingRule, Welfare
-from tuneaccord.mechanism.sampled import SampledPool, sample_pool
-from tuneaccord.mechanism.sampling import SamplingReport, sampling_report
+from tuneaccord.mechanism.rules import Bargained, MaxMin, NashWelfare, SizeShare, TrainingRule, Welfare
+from tuneaccord.mechanism.sampling import SampledPool, SamplingReport, sample_pool, sampling_report
 from tuneaccord.mechanism.settlement import Settlement, settle
 from tuneaccord.mechanism.uncertainty import Interval
 from tuneaccord.rewards import RewardModel, TableReward

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import tuneaccord as ta
-from tuneaccord.mechanism.cycles import least_mean_cycle, shortest_paths
+from tuneaccord.mechanism.implementability.cycles import least_mean_cycle, shortest_paths
 from tuneaccord.testing import random_market
 
 MATRICES = st.integers(1, 5).flatmap(

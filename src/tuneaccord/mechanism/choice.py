@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tuneaccord.mechanism.rules import TrainingRule
+from tuneaccord.mechanism.rules.interface import TrainingRule
 from tuneaccord.spaces.space import ModelSpace, Optimum
 
 

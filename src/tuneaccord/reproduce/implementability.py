@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuneaccord.divergence import KL
-from tuneaccord.mechanism.fair_rules import MaxMin, NashWelfare, SizeShare
 from tuneaccord.mechanism.implementability import implementability, type_grid
 from tuneaccord.mechanism.reports import Report
-from tuneaccord.mechanism.rules import TrainingRule, Welfare
+from tuneaccord.mechanism.rules import MaxMin, NashWelfare, SizeShare, TrainingRule, Welfare
 from tuneaccord.progress import Progress
 from tuneaccord.reproduce.games import SCALES, draw_games
 from tuneaccord.reproduce.result import Column, Reproduction, Table

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from tuneaccord.errors import InputError, nearest
-from tuneaccord.mechanism.cycles import least_mean_cycle, shortest_paths
+from tuneaccord.mechanism.implementability.cycles import least_mean_cycle, shortest_paths
 from tuneaccord.mechanism.reports import Report
 from tuneaccord.mechanism.rules import TrainingRule, Welfare
 from tuneaccord.rewards import Scale, TableReward, to_numbers

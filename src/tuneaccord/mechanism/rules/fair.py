@@ -14,8 +14,8 @@ import numpy as np
 from tuneaccord.bargaining.forms import LogSum, Minimum
 from tuneaccord.bargaining.solutions import BargainingSolution, Nash
 from tuneaccord.errors import InputError
-from tuneaccord.mechanism.concave import TINY, Problem, distance, largest, solve
-from tuneaccord.mechanism.rules import TrainingRule, appraised
+from tuneaccord.mechanism.rules.concave import TINY, Problem, distance, largest, solve
+from tuneaccord.mechanism.rules.interface import TrainingRule, appraised
 from tuneaccord.spaces.candidates import Candidates
 from tuneaccord.spaces.space import ModelSpace, Optimum
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from tuneaccord.bargaining.forms import LogSum, Minimum
-from tuneaccord.mechanism.concave import NOTHING, Problem, Solution, size_of
-from tuneaccord.mechanism.newton import minimise_on_simplex
+from tuneaccord.mechanism.rules.concave import NOTHING, Problem, Solution, size_of
+from tuneaccord.mechanism.rules.newton import minimise_on_simplex
 
 _ROUNDS = 300
 #: rounds without a better certificate, after which none is hoped for

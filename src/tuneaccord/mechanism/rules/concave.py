@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuneaccord.bargaining.forms import Form, LogSum, Minimum, Total, first_best
-from tuneaccord.mechanism.newton import minimise_on_simplex, minimise_with_logs
+from tuneaccord.mechanism.rules.newton import minimise_on_simplex, minimise_with_logs
 from tuneaccord.spaces.candidates import Candidates
 from tuneaccord.spaces.simplex import Simplex
 from tuneaccord.spaces.space import ModelSpace, Optimum
@@ -89,7 +89,7 @@ def solve(problem: Problem) -> Solution | None:
         found = _by_newton(problem)
         if found is None or found.gap <= _PRECISE * size_of(problem):
             return found
-    from tuneaccord.mechanism.cutting import solve_by_cutting
+    from tuneaccord.mechanism.rules.cutting import solve_by_cutting
 
     mixed = solve_by_cutting(problem)
     return min((s for s in (found, mixed) if s is not None and s.gap < np.inf), key=lambda s: s.gap, default=None)
@@ -150,7 +150,7 @@ def _even_weights(problem: Problem, units: np.ndarray, precision: float = 1e-15)
 
 def _positive_values(problem: Problem) -> np.ndarray | None:
     """The values of some model that lifts all of them above zero; None where there is none up to rounding."""
-    from tuneaccord.mechanism.cutting import lifted_values
+    from tuneaccord.mechanism.rules.cutting import lifted_values
 
     spread = problem.spread
     here = problem.values(problem.space.optimum(problem.tables, np.zeros_like(spread)))

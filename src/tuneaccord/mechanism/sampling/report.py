@@ -13,9 +13,9 @@ import numpy as np
 
 from tuneaccord.divergence import KL
 from tuneaccord.errors import InputError
-from tuneaccord.mechanism.jackknife import Jackknifed, PoolPolicies, jackknifed
 from tuneaccord.mechanism.payments.externality import Externality
 from tuneaccord.mechanism.rules import Welfare
+from tuneaccord.mechanism.sampling.jackknife import Jackknifed, PoolPolicies, jackknifed
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.mechanism.uncertainty import Interval, ratio_interval
 from tuneaccord.spaces.simplex import Simplex
