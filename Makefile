@@ -12,7 +12,7 @@ demo: model
 	$(BIN)/tuneaccord demo
 
 test: model
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: setup
 	$(BIN)/python -m pytest -m "not model and not slow" -n 2 --dist loadfile

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 import tuneaccord as ta
-from tuneaccord.testing import check_divergence, check_settlement, check_space, random_market
+from tuneaccord.kernel.portable import kl_sums
+from tuneaccord.mechanism.rules import appraised
+from tuneaccord.testing import (
+    check_audit,
+    check_divergence,
+    check_merging,
+    check_rule,
+    check_settlement,
+    check_space,
+    random_market,
+)
 
 
 @dataclass(frozen=True)
@@ -118,3 +128,95 @@ def test_random_markets_repeat_with_their_seed():
     assert first.payments == second.payments
     assert first.names == ("g0", "g1", "g2")
     assert ((first.sizes >= 1) & (first.sizes <= 1e6)).all()
+
+
+RULES = [
+    ta.Welfare(),
+    ta.Welfare(weights=(1.0, 2.0, 0.5)),
+    ta.MaxMin(),
+    ta.NashWelfare(),
+    ta.SizeShare(),
+    ta.Bargained(ta.KalaiSmorodinsky()),
+]
+
+
+def spaces():
+    simplex, reports = random_market(np.random.default_rng(62))
+    scores = simplex.scores([report.reward for report in reports])
+    table = ta.Candidates(scores[0], np.array([0.0, 0.3, 0.1, 0.5, 0.2]), base=0)
+    return [(simplex, scores), (table, table.scores([None] * 3))]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_every_rule_keeps_its_laws(rule):
+    for space, scores in spaces():
+        check_rule(rule, space, scores, np.array([3.0, 1.0, 2.0]))
+
+
+@dataclass(frozen=True)
+class Wayward(ta.TrainingRule):
+    """The best model, bent in one way."""
+
+    how: str
+    affine = True
+
+    def choose(self, space, scores, sizes):
+        if self.how == "timid":
+            return appraised(space, scores, sizes, space.optimum(scores, 0.5 * sizes).model)
+        if self.how == "nosy":
+            return appraised(space, scores, sizes, space.optimum(scores, sizes + 0.1).model)
+        best = space.optimum(scores, sizes)
+        bent = {"values": 1.01 * best.values, "price": 1.01 * best.price}
+        return replace(best, **{self.how: bent[self.how]})
+
+    def gap(self, space, scores, sizes, optimum):
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("how", "law"),
+    [
+        ("timid", "no model does better by the rule's objective"),
+        ("nosy", "an absent group has no say"),
+        ("values", "the values are the model's"),
+        ("price", "the price is the model's"),
+    ],
+)
+def test_a_wrong_rule_is_found(how, law):
+    space, scores = spaces()[0]
+    with pytest.raises(AssertionError, match=law):
+        check_rule(Wayward(how), space, scores, np.array([3.0, 1.0, 2.0]))
+
+
+def blocks(centre):
+    scores = np.random.default_rng(63).random((2, 3, 9))
+    base = np.log(np.full((2, 9), 1 / 9))
+    cuts = (slice(0, 4), slice(4, 5), slice(5, 9))
+    return [kl_sums(scores[:, :, cut], base[:, cut], np.array([1.0, 2.0, 3.0]), 0.5, centre)[0] for cut in cuts]
+
+
+def test_sums_that_merge_wrongly_are_found():
+    sizes, centre = np.array([1.0, 2.0, 3.0]), np.full((2, 3), 0.5)
+    parts = blocks(centre)
+    check_merging(parts, sizes, 0.5)
+
+    class Forgetful(type(parts[0])):
+        def merge(self, other):
+            return replace(super().merge(other), mass=super().merge(other).mass - other.mass)
+
+    forgetful = [Forgetful(**vars(part)) for part in parts]
+    with pytest.raises(AssertionError, match="merged in any order"):
+        check_merging(forgetful, sizes, 0.5)
+
+
+def test_an_audit_that_does_not_add_up_is_found():
+    result = ta.settle(*random_market(np.random.default_rng(64)), payment=ta.Free())
+    report = ta.audit(result, pairs=False, false_names=False)
+    check_audit(report, result)
+    found = report.groups[0]
+    boastful = replace(report, groups=(replace(found, best=replace(found.best, gain=2 * found.best.gain)),))
+    with pytest.raises(AssertionError, match="gains what it says"):
+        check_audit(boastful, result)
+    sure = replace(report, groups=(replace(found, certificate=0.5 * found.best.gain),))
+    with pytest.raises(AssertionError, match="within the certificate"):
+        check_audit(sure, result)

@@ -1,4 +1,4 @@
-"""The laws that every divergence, space and settlement must keep, as plain functions for any implementation.
+"""The laws that divergences, spaces, rules, sums, settlements and audits must keep, for any implementation.
 
 Each check returns nothing when the law holds and raises :class:`AssertionError` with the law's name when
 it does not; none needs a test framework. They are necessary conditions, tried at random points from a
@@ -8,12 +8,17 @@ size of the numbers involved, so that a correct float64 implementation passes at
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tuneaccord.divergence import KL, Divergence
 from tuneaccord.errors import InputError
-from tuneaccord.mechanism.misreports import Misreport, RewardMisreport, SizeMisreport, what_if
+from tuneaccord.kernel.sums import BlockSums
+from tuneaccord.mechanism.audit import AuditReport
+from tuneaccord.mechanism.misreports import Misreport, RewardMisreport, SizeMisreport, TableMisreport, what_if
 from tuneaccord.mechanism.reports import Report
+from tuneaccord.mechanism.rules import TrainingRule
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.rewards import TableReward
 from tuneaccord.spaces.simplex import Simplex
@@ -148,6 +153,94 @@ def check_settlement(result: Settlement) -> None:
             lies = [_utility_of_lie(result, name, misreport) for name in result.names]
             # a lie can make a group three times as large, and rounding with it
             _at_least(f"truthful against {misreport}", utilities, lies, 3 * tolerance + result.regret_bound)
+
+
+def check_rule(
+    rule: TrainingRule, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, *, seed: int = 0, tries: int = 20
+) -> None:
+    """Check that ``rule`` chooses a model of ``space`` as its interface says.
+
+    The values and the price are the model's own; ``gap`` is a non-negative number; the choice is the same every
+    time and does not see the rewards of a group of size zero; no model found at other sizes gives every group
+    more at a lower price (Pareto). An affine rule must also do at least as well as those models by its own
+    objective, up to its gap. Raises :class:`AssertionError` naming the broken law.
+
+    >>> from tuneaccord import MaxMin
+    >>> space, reports = random_market(np.random.default_rng(0))
+    >>> check_rule(MaxMin(), space, space.scores([report.reward for report in reports]), np.array([1.0, 2.0, 3.0]))
+    """
+    rng, sizes = np.random.default_rng(seed), np.asarray(sizes, float)
+    chosen, weights = rule.choose(space, scores, sizes), space.prompt_weights
+    values, price = space.evaluate(scores, chosen.model)
+    gap, tolerance = rule.gap(space, scores, sizes, chosen), _money_rounding(scores, sizes)
+    tolerance += _ROUNDING * float(np.abs(price).max())
+    _law("the values are the model's", chosen.values, values, tolerance)
+    _law("the price is the model's", chosen.price, price, tolerance)
+    _at_least("a gap is not negative", gap, 0.0, 0.0)
+    _law("the same choice every time", rule.choose(space, scores, sizes).model, chosen.model, 0.0)
+    if len(sizes) > 1:
+        absent = np.append(sizes[:-1], 0.0)
+        other = scores.copy()
+        other[:, :, -1] = other[:, ::-1, -1]
+        unseen = rule.choose(space, other, absent).model
+        _law("an absent group has no say", unseen, rule.choose(space, scores, absent).model, _ROUNDING)
+    own, counted = rule.space_for(space), rule.weights_for(len(sizes)) * sizes
+    for _ in range(tries):
+        found = space.optimum(scores, sizes * rng.uniform(0, 2, size=sizes.shape))
+        more = weights @ (found.values - values) > _ROUNDING * np.abs(scores).max()
+        if more.all() and weights @ (found.price - price) < -tolerance:
+            raise AssertionError("Pareto: another model gives every group more at a lower price")
+        if rule.affine:
+            best, theirs = (
+                weights @ (values @ counted - price)
+                for values, price in (own.evaluate(scores, one.model) for one in (chosen, found))
+            )
+            _at_least("no model does better by the rule's objective", best + gap, theirs, tolerance)
+
+
+def check_merging(parts: Sequence[BlockSums], sizes: np.ndarray, strength: float) -> None:
+    """Check that block sums of the kernel merge to the same payments in any order.
+
+    ``parts`` are :class:`~tuneaccord.kernel.sums.KLSums` or ``ChiSquaredSums`` of two or more blocks of one market.
+    Raises :class:`AssertionError` naming the broken law.
+
+    >>> from tuneaccord.kernel.portable import kl_sums
+    >>> scores = np.random.default_rng(0).random((1, 2, 8))
+    >>> base, centre = np.log(np.full((1, 8), 1 / 8)), np.zeros((1, 2))
+    >>> halves = [kl_sums(scores[:, :, cut], base[:, cut], np.ones(2), 1.0, centre)[0] for cut in np.s_[:3, 3:8]]
+    >>> check_merging(halves, np.ones(2), 1.0)
+    """
+    forwards, backwards = parts[0], parts[-1]
+    for part in parts[1:]:
+        forwards = forwards.merge(part)
+    for part in parts[-2::-1]:
+        backwards = part.merge(backwards)
+    found = [sums.finish(np.asarray(sizes, float), strength) for sums in (forwards, backwards)]
+    # another order of summing moves the last digits; a thousand blocks move a few more
+    slack = 1e-10 * float(np.abs(found[0].payments_by_prompt).max()) + np.finfo(float).tiny
+    _law("merged in any order", found[1].payments_by_prompt, found[0].payments_by_prompt, slack)
+    _at_least("a payment is never negative", found[0].payments_by_prompt, 0.0, 0.0)
+
+
+def check_audit(report: AuditReport, result: Settlement) -> None:
+    """Check that an audit of ``result`` adds up: each group's best lie gains what settling it again says.
+
+    The gain must lie within the certificate, unless the report says that a promise is broken. Raises
+    :class:`AssertionError` naming the broken law.
+
+    >>> from tuneaccord import audit, settle
+    >>> result = settle(*random_market(np.random.default_rng(0)))
+    >>> check_audit(audit(result, pairs=False, false_names=False), result)
+    """
+    for found in report.groups:
+        index = result.names.index(found.group)
+        low, high = found.regret
+        _at_least("the best lie is within the certificate", high + found.rounding, low, 0.0)
+        if found.best.family == "truth":
+            continue
+        lie = TableMisreport(found.best.table, found.best.size / float(result.sizes[index]))
+        gain = what_if(result, found.group, lie).utility - result.utilities[found.group]
+        _law(f"the best lie of {found.group} gains what it says", gain, found.best.gain, found.rounding)
 
 
 def _utility_of_lie(result: Settlement, name: str, misreport: Misreport) -> float:

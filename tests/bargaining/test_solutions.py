@@ -123,3 +123,9 @@ def test_a_wrong_claim_is_found():
 def test_solutions_are_compared_and_printed():
     assert ta.Nash([1, 2]) == ta.Nash((1.0, 2.0))
     assert all(first != second for first, second in itertools.combinations(SOLUTIONS, 2))
+
+
+def test_gains_are_finite_numbers():
+    for gains in ([[1.0, np.nan], [1.0, 1.0]], "x", [[1.0], [1.0, 2.0]]):
+        with pytest.raises(ta.InputError, match="gains must be finite numbers"):
+            ta.Nash().best(gains)

@@ -161,7 +161,7 @@ BAD_YAML = [
     ("strength: 1.0", "strenght: 1.0", "KL has no field 'strenght'. Did you mean 'strength'?"),
     ("strength: 1.0", "strength: 0", "line 2: divergence: strength must be a positive finite number, got 0"),
     ("strength: 1.0", "strength: -1", "strength must be a positive finite number, got -1"),
-    ("strength: 1.0", "strength: 1.0e-308", "too far apart to compute with"),
+    ("strength: 1.0", "strength: 1.0e-308", "would overflow. Multiply rewards and strength"),
     ("0.9, 0.0]", "0.9, 1.0e+300]", "too far apart to compute with"),
     ("kind: KL", "kind: LK", "unknown kind 'LK'"),
     ("[0.4, 0.3, 0.3]", "[0.4, 0.3, 0.4]", "base must sum to 1"),
@@ -337,3 +337,20 @@ def test_a_lie_that_the_payment_refuses_is_told_as_such(tmp_path):
     assert "no, such a report is refused" in result.stdout  # the clinic may not claim size 6
     lies = json.loads(run("settle", path, "--json").stdout)["what_if"]
     assert [len(lies[name]) for name in ("clinic", "school", "arcade")] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("weights", [(1e-6, 2e4, 6e5), (1e6, 1e-6, 1.0)])
+@pytest.mark.parametrize("finite", [True, False])
+def test_public_weights_far_apart_break_no_promise(weights, finite):
+    """A payment is divided by the group's weight, and its rounding with it."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        rewards = rng.uniform(size=(3, 4))
+        space = ta.Candidates(rewards.T, np.zeros(4)) if finite else ta.Simplex(np.full(4, 0.25), ta.KL(100.0))
+        reports = [ta.Report(name, 2.0, ta.TableReward(row)) for name, row in zip("abc", rewards, strict=True)]
+        assert recheck.broken_promises(ta.settle(space, reports, ta.Welfare(weights))) == []
+
+
+def test_large_prices_that_all_models_share_break_no_promise():
+    models = ta.Candidates([[0.1, 0.2], [0.3, 0.1], [0.7, 0.05]], [1e12, 1e12 + 0.1, 1e12 + 0.2])
+    assert recheck.broken_promises(ta.settle(models, [ta.Report("a", 1), ta.Report("b", 2)])) == []

@@ -122,3 +122,24 @@ def test_what_a_market_of_responses_needs(tmp_path):
         shown = CliRunner().invoke(app, ["settle", str(market_file(tmp_path, RESPONSES.replace(line, "")))])
         assert shown.exit_code == 2
         assert said in shown.stderr
+
+
+def test_a_negative_price_beside_a_free_base_says_what_to_rename(tmp_path):
+    path = tmp_path / "market.yaml"
+    path.write_text(CANDIDATES.replace("price: 0.3", "price: -0.3"))
+    with pytest.raises(ta.InputError, match="give that model another name"):
+        read_market(path)
+
+
+def test_a_scale_without_scores_is_refused(tmp_path):
+    path = tmp_path / "market.yaml"
+    path.write_text(CANDIDATES.replace("{name: arcade, size: 1}", "{name: arcade, size: 1, scale: sum}"))
+    with pytest.raises(ta.InputError, match="'arcade' has a scale but no scores"):
+        read_market(path)
+
+
+def test_models_trained_from_the_reports_are_not_called_truthful(tmp_path):
+    result = read_market(market_file(tmp_path, "fixed: false\n" + CANDIDATES)).settle()
+    assert [one.status for one in result.guarantees if one.name == "truthful"] == ["not claimed"]
+    with pytest.raises(ta.InputError, match="trained from the reports"):
+        read_market(market_file(tmp_path, "fixed: false\n" + RESPONSES))

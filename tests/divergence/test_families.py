@@ -13,12 +13,24 @@ from tuneaccord.testing import check_divergence, check_settlement, check_space, 
 
 ALL = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 STRENGTHS = [1e-6, 1e-3, 0.5, 1, 1e3, 1e6]
+EDGES = [1e-100, 1e100]  #: the least and the largest
 
 
 @ALL
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_keeps_the_laws(family, strength):
     check_divergence(family(strength))
+
+
+@ALL
+@pytest.mark.parametrize("strength", EDGES)
+def test_the_least_and_the_largest_strength_overflow_nowhere(family, strength):
+    base, scores, sizes = draw(np.random.default_rng(13), sizes=(1e-5, 1e6))
+    policy, values, payments, best = settle_by_hand(family(strength), base, scores, sizes)
+    np.testing.assert_allclose(policy.sum(axis=1), 1.0, rtol=1e-14)
+    assert np.isfinite(values).all()
+    assert np.isfinite(best).all()
+    assert ((payments >= 0) & (payments < scale(scores, sizes))).all()
 
 
 @ALL
@@ -132,6 +144,17 @@ def test_responses_that_the_base_lacks_do_not_matter(family):
         np.testing.assert_allclose(divergence.externalities(more, sizes, longer), payments, rtol=1e-12)
         first = np.roll(more, 1, axis=1), sizes, np.roll(longer, 1, axis=1)
         np.testing.assert_allclose(divergence.externalities(*first), payments, rtol=1e-12)
+
+
+@ALL
+def test_a_base_that_sums_to_one_in_nine_digits_is_taken_as_its_distribution(family):
+    base, scores, sizes = draw(np.random.default_rng(14))
+    loose = base * (1 + 9e-10)
+    for got, expected in zip(*(settle_by_hand(family(1.0), q, scores, sizes) for q in (loose, base)), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        ta.all_payments(np.swapaxes(scores, 1, 2), sizes, family(1.0), loose).support_by_prompt, expected, rtol=1e-14
+    )
 
 
 @ALL

@@ -56,9 +56,15 @@ def test_a_score_where_the_base_is_zero_does_not_matter():
         assert best == pytest.approx(math.log((math.e + math.e**2) / 2), rel=1e-15)
 
 
-@pytest.mark.parametrize("strength", [0, -1.0, math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("strength", [0, -1.0, math.nan, math.inf, -math.inf, 10**400])
 def test_a_strength_that_is_not_positive_and_finite_is_refused(strength):
     with pytest.raises(ta.InputError, match=r"strength must be a positive finite number, got .*; try 0\.5"):
+        ta.KL(strength)
+
+
+@pytest.mark.parametrize("strength", [5e-324, 1e-101, 1e101])
+def test_a_strength_in_whose_units_amounts_overflow_is_refused(strength):
+    with pytest.raises(ta.InputError, match=r"strength must be from 1e-100 to 1e\+100, got .*by the same number"):
         ta.KL(strength)
 
 

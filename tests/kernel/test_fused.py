@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plain_gibbs import kl_externalities
 
 from tuneaccord.divergence import Alpha, ChiSquared, JensenShannon, ReverseKL, SquaredHellinger, TotalVariation
 from tuneaccord.kernel.fused import blocks, kl
@@ -9,7 +10,7 @@ from tuneaccord.kernel.fused.chi_squared import chi_squared_sums, floors
 from tuneaccord.kernel.fused.kl import kl_sums
 from tuneaccord.kernel.fused.scores import total_scores
 from tuneaccord.kernel.fused.solved import solved_payments
-from tuneaccord.kernel.gibbs import kl_externalities, log_gibbs
+from tuneaccord.kernel.gibbs import log_gibbs
 from tuneaccord.kernel.sums import ChiSquaredSums, KLSums
 
 # relative errors of a payment; float32 rounds each weight and each reward's distance from the centre to 6e-8

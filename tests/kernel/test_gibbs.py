@@ -1,10 +1,11 @@
-"""The kernel's own functions; its payments are compared with oracles in ``mechanism``."""
+"""The Gibbs policy in logarithms, and the plain route that other tests compare payments with."""
 
 import mpmath
 import numpy as np
 import pytest
+from plain_gibbs import centred_exponential, kl_externalities
 
-from tuneaccord.kernel.gibbs import centred_exponential, kl_externalities, log_gibbs
+from tuneaccord.kernel.gibbs import log_gibbs
 
 
 @pytest.mark.parametrize("y", [0.5, -0.5, 0.3, 1e-3, -1e-6, 1e-12, -1e-100])

@@ -87,6 +87,13 @@ def test_a_dominating_group_and_a_constant_one():
     assert (found[:, :, 3] == 0).all()
 
 
+def test_a_payment_that_two_absences_make_out_of_a_vanishing_probability():
+    """The policy gives the second response e^-748, which is zero; without two groups it gets e^-150."""
+    scores = np.array([[[299.0, 0.0], [299.0, 0.0], [150.0, 0.0]]])
+    found = leave_two_out(scores, [1, 1, 1], 1.0)
+    np.testing.assert_allclose(found, exact_pairs(scores, np.ones(3), 1.0, np.full((1, 2), 0.5)), rtol=1e-12)
+
+
 def test_one_group_alone_and_float32():
     assert leave_two_out([[0.0, 1.0]], [3.0], 1.0).tolist() == [[[0.0]]]
     scores = np.random.default_rng(25).uniform(size=(2, 3, 50)).astype(np.float32)

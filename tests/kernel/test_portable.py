@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from exact_payments import exact, random_market, relative_errors
+from plain_gibbs import kl_externalities
 
 import tuneaccord.kernel.inputs as inputs
 from tuneaccord import (
@@ -22,7 +23,7 @@ from tuneaccord import (
     settle,
 )
 from tuneaccord.kernel import careful, portable
-from tuneaccord.kernel.gibbs import kl_externalities, log_gibbs
+from tuneaccord.kernel.gibbs import log_gibbs
 
 
 def as_tensor(array):
@@ -197,6 +198,24 @@ def test_the_tiers_agree(divergence, dtype):
         assert (fused.payments_by_prompt[:, 1] == 0).all()
 
 
+@pytest.mark.parametrize("divergence", [KL(2.0), ChiSquared(5.0), ChiSquared(0.3), ReverseKL(5.0)], ids=repr)
+def test_the_gap_covers_what_float32_does(divergence):
+    """The fused tier multiplies float32 rewards in float32: amounts are off by more than a rounding of float64."""
+    scores = np.random.default_rng(13).uniform(size=(2, 4, 200)).astype(np.float32)
+    fused = all_payments(scores, [3, 1, 2, 5], divergence, tier="fused", threads=1)
+    exactly = all_payments(scores, [3, 1, 2, 5], divergence, tier="portable")
+    off = np.abs(fused.utilities - exactly.utilities).max()
+    assert 1e-13 < off + abs(fused.net_welfare - exactly.net_welfare) <= fused.regret_bound < 1e-4
+
+
+def test_squares_beyond_float32_are_taken_in_float64():
+    scores = (1e20 * np.random.default_rng(14).uniform(size=(2, 3, 50))).astype(np.float32)
+    found = all_payments(scores, [1, 2, 3], ChiSquared(1e22), tier="fused", threads=1)
+    expected = all_payments(scores, [1, 2, 3], ChiSquared(1e22), tier="portable")
+    np.testing.assert_array_equal(found.payments, expected.payments)
+    assert np.isfinite(found.payments).all()
+
+
 def test_prompts_are_settled_on_their_own():
     rng = np.random.default_rng(9)
     scores = rng.uniform(size=(5, 3, 6)) * np.array([1e-6, 1e-3, 1.0, 1e3, 1e6])[:, None, None]
@@ -254,6 +273,9 @@ GOOD = np.random.default_rng(0).uniform(size=(2, 3, 4))
         ({"scores": GOOD[:, :, :0]}, "not be empty"),
         ({"scores": [["a", "b"]]}, "rectangular array of numbers"),
         ({"scores": [[1.0], [1.0, 2.0]]}, "rectangular array of numbers"),
+        ({"scores": [["1", "2"]] * 3}, "rectangular array of numbers"),
+        ({"scores": GOOD + 1j}, "rectangular array of numbers"),
+        ({"sizes": ["1", "2", "3"]}, "sizes must be numbers"),
         ({"sizes": [1, 2]}, "each of the 3 groups.*swap the last two axes"),
         ({"sizes": [1, -2, 3]}, "not negative"),
         ({"sizes": ["many", 2, 3]}, "sizes must be numbers"),
@@ -264,6 +286,7 @@ GOOD = np.random.default_rng(0).uniform(size=(2, 3, 4))
         ({"base": [np.nan, 1, 0, 0]}, "finite"),
         ({"base": "uniform"}, "base must be numbers"),
         ({"prompt_weights": [1.0]}, "each of the 2 prompts"),
+        ({"prompt_weights": "equal"}, "prompt_weights must be .* numbers"),
         ({"tier": "fusd"}, "Did you mean 'fused'"),
         ({"threads": 0}, "whole number from 1"),
         ({"threads": True}, "whole number from 1"),

@@ -119,6 +119,37 @@ def test_scattered_rows_are_an_error_where_a_prompt_must_be_whole(tmp_path, dive
         payments_from_parquet(path, SIZES, divergence)
 
 
+def test_scattered_rows_of_a_prompt_that_sums_settle_do_no_harm(tmp_path):
+    """Only the first prompt is hot, and its rows are together."""
+    scores, _ = a_market(10)
+    scores[0] *= 1e4
+    order = np.concatenate([np.arange(REPLIES), np.random.default_rng(1).permutation(np.arange(REPLIES, 77))])
+    found = payments_from_parquet(write_wide(tmp_path / "wide.parquet", scores, order=order), SIZES, KL(5.0))
+    place = [int(prompt[1:]) for prompt in found.prompts]
+    np.testing.assert_allclose(
+        found.payments_by_prompt, all_payments(scores[place], list(SIZES.values()), KL(5.0)).payments_by_prompt, 1e-11
+    )
+
+
+@pytest.mark.parametrize("name", ["base", "group", "score", "reply_id", "prompt_id"])
+def test_a_group_may_be_called_like_a_column_of_a_long_table(tmp_path, name):
+    """Whatever the name, the payments are those of the same market under another one, base included."""
+    scores, base = a_market(11)
+    wide = [name, "arcade", "library"]
+    group, weights = np.tile(wide, PROMPTS * REPLIES), np.repeat(base.ravel(), 3)
+    path = write_long(tmp_path / "long.parquet", scores, group=group, base=weights)
+    sizes = dict(zip(wide, SIZES.values(), strict=True))
+    found = payments_from_parquet(path, sizes, KL(5.0))
+    assert_same(found, all_payments(scores, list(SIZES.values()), KL(5.0), base))
+
+
+def test_a_group_called_base_in_a_wide_table_is_no_base(tmp_path):
+    scores, _ = a_market(12)
+    path = write_wide(tmp_path / "wide.parquet", scores, base=scores[:, 1].ravel())
+    found = payments_from_parquet(path, {"clinic": 3.0, "base": 20.0}, KL(5.0))
+    assert_same(found, all_payments(scores[:, :2], [3.0, 20.0], KL(5.0)))
+
+
 def test_several_files_are_one_table_and_prompts_may_differ_in_length(tmp_path):
     """The first prompt goes on in the second file."""
     scores, _ = a_market(4)
@@ -254,6 +285,22 @@ def test_bad_arguments_are_named(tmp_path, sizes, divergence, complaint):
         payments_from_parquet(tmp_path / "none.parquet", sizes, divergence)
     with pytest.raises(InputError, match="at least one"):
         payments_from_parquet([], SIZES, KL(1.0))
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"paths": None}, "paths must be the path of a Parquet file"),
+        ({"batch_rows": 0}, "batch_rows must be a whole number from 1"),
+        ({"chunk_prompts": "many"}, "chunk_prompts must be a whole number from 1"),
+        ({"prompt_weights": [0.5, 0.5]}, "prompt_weights must map each prompt"),
+        ({"prompt_weights": dict.fromkeys([f"p{i}" for i in range(PROMPTS)], "x")}, "prompt_weights must be"),
+    ],
+)
+def test_bad_options_are_named(tmp_path, changed, complaint):
+    path = write_wide(tmp_path / "wide.parquet", a_market()[0])
+    with pytest.raises(InputError, match=complaint):
+        payments_from_parquet(**{"paths": path, "sizes": SIZES, "divergence": KL(5.0), **changed})
 
 
 MEASURED = """

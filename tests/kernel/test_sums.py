@@ -39,6 +39,26 @@ def test_the_log_shortfall_keeps_all_digits(x):
     assert float(log_shortfall(np.array(x))) == pytest.approx(exact, rel=2e-15, abs=0)
 
 
+@pytest.mark.parametrize("largest", [1e-200, 1e-17, 1e-9, 1e-4, 0.03, 0.2, 0.499, 0.6, 40.0])
+def test_the_log_shortfall_takes_as_many_terms_as_its_largest_argument_needs(largest):
+    x = largest * np.concatenate([[1.0, -min(1.0, 0.99 / largest)], np.random.default_rng(0).uniform(-0.9, 1, 200)])
+    x = x[x > -1]
+    with mpmath.workdps(450):
+        exact = [float(one - mpmath.log1p(one)) for one in map(mpmath.mpf, x.tolist())]
+    np.testing.assert_allclose(log_shortfall(x), exact, rtol=2e-15)
+
+
+def test_lots_of_prompts_are_finished_together_as_one_by_one(monkeypatch):
+    scores, base = a_market(prompts=7)
+    whole = kl_block(scores, base, scores[:, :, 0])
+    together = whole.settle(SIZES, STRENGTH)
+    monkeypatch.setattr("tuneaccord.kernel.sums._LOT", 6)  # two prompts of three groups
+    for got, expected in zip(whole.settle(SIZES, STRENGTH), together, strict=True):
+        if isinstance(got, AllPayments):
+            got, expected = got.payments_by_prompt, expected.payments_by_prompt
+        np.testing.assert_allclose(got, expected, rtol=1e-14)
+
+
 @given(cuts=st.sets(st.integers(1, 23), min_size=1, max_size=6), seed=st.integers(0, 5))
 def test_blocks_merge_to_the_whole_in_any_order(cuts, seed):
     scores, base = a_market(seed)

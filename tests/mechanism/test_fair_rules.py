@@ -382,3 +382,30 @@ def test_a_bargain_needs_a_base_and_a_solution():
         ta.Bargained("Nash")
     with pytest.raises(ta.InputError, match="Nash has 2 powers but there are 3 players"):
         ta.settle(*market(1), ta.Bargained(ta.Nash((1.0, 2.0))))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rewards_where_no_model_goes_change_nothing(rule):
+    rows, wild = [[[0.3, 1.0, 0.2]], [[0.5, 0.6, 0.7]]], [[[0.0, 0.3, 1.0, 0.2]], [[1e15, 0.5, 0.6, 0.7]]]
+    if getattr(getattr(rule, "solution", None), "power", None):
+        rule = ta.Bargained(ta.Nash((1.0, 2.0)))
+    without = ta.settle(ta.Simplex([0.4, 0.4, 0.2], KL(2.0)), reports_of([1, 1], rows), rule)
+    result = ta.settle(ta.Simplex([0.0, 0.4, 0.4, 0.2], KL(2.0)), reports_of([1, 1], wild), rule)
+    np.testing.assert_allclose(result.model[1:], without.model, atol=1e-12)
+    assert result.gap < 1e-11
+    counted = ta.Simplex([[0.4, 0.4, 0.2]] * 2, KL(2.0), prompt_weights=[1.0, 0.0])
+    result = ta.settle(counted, reports_of([1, 1], [[*rows[0], [0, 0, 0]], [*rows[1], [0, 0, 1e15]]]), rule)
+    np.testing.assert_allclose(result.model[0], without.model, atol=1e-12)
+
+
+def test_opposed_groups_stay_at_a_base_that_rounding_blurs():
+    space = ta.Simplex([0.4, 0.6], KL(2.0))
+    result = ta.settle(space, reports_of([1, 1], [[[0.3, 1.0]], [[1.0, 0.1]]]), ta.Bargained())
+    np.testing.assert_allclose(result.model, [0.4, 0.6], atol=1e-12)
+
+
+def test_a_giant_does_not_excuse_harm_to_a_group_without_a_say():
+    table = ta.Candidates([[0.0, 1.0], [1.0, 0.0]], [0.0, 0.0], base=0)
+    for rule in (ta.Bargained(), ta.Bargained(ta.Egalitarian()), ta.Bargained(ta.KalaiSmorodinsky())):
+        for size in (1, 1e13):
+            assert ta.settle(table, [ta.Report("giant", size), ta.Report("b", 1)], rule).model == 0

@@ -267,3 +267,13 @@ def test_one_type_is_no_test():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ta.InputError, match=message):
         call()
+
+
+def test_what_is_no_rule_and_no_type():
+    space, reports = random_market(np.random.default_rng(0))
+    with pytest.raises(ta.InputError, match="rule must be a TrainingRule"):
+        ta.implementability(space, reports, "Welfare", "g0", reports)
+    with pytest.raises(ta.InputError, match="each type must be a Report"):
+        ta.implementability(space, reports, None, "g0", [1])
+    with pytest.raises(ta.InputError, match="two positive numbers in order"):
+        ta.type_grid(space, 3, seed=0, sizes=2)

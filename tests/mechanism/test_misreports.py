@@ -209,3 +209,20 @@ def test_a_table_of_one_s_own():
     filed = [ta.Report("g0", 2 * result.sizes[0], ta.TableReward(table)), *result.reports[1:]]
     assert lie.payment == ta.settle(result.space, filed).payments["g0"]
     assert ta.TableMisreport(table) == ta.TableMisreport(table.tolist())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ta.SizeMisreport("2"), "factor must be a number"),
+        (lambda: ta.RewardMisreport(float("nan")), "shift must be a finite number"),
+        (lambda: ta.RewardMisreport(1.5, (1.0, 0.0)), "scale must be two finite numbers"),
+        (lambda: ta.SpreadMisreport("x"), "amount must be a number"),
+        (lambda: ta.GradientMisreport(0.1, (0.0, float("inf"))), "scale must be two finite numbers"),
+        (lambda: ta.TableMisreport([[1.0]], factor=None), "factor must be a number"),
+        (lambda: ta.what_if(next(markets()), "g0", 3), "a misreport must be one such as"),
+    ],
+)
+def test_bad_numbers_are_named(make, message):
+    with pytest.raises(ta.InputError, match=message):
+        make()

@@ -89,6 +89,7 @@ def test_divided_rewards_are_divided_before_the_noise():
     [
         ({"epsilon": -0.1}, "epsilon must be a number that is not negative"),
         ({"draws": 0}, "draws must be a positive whole number"),
+        ({"seed": -1}, "seed must be a whole number that is not negative"),
         ({"noise": "sign"}, "Did you mean 'signs'"),
     ],
 )

@@ -10,7 +10,7 @@ import tuneaccord as ta
 REWARD = ta.TableReward([0.0, 1.0])
 
 
-@pytest.mark.parametrize("size", [0, -1, -1e-9, math.nan, math.inf, np.float64("nan")])
+@pytest.mark.parametrize("size", [0, -1, -1e-9, math.nan, math.inf, np.float64("nan"), 10**400])
 def test_a_size_must_be_positive_and_finite(size):
     with pytest.raises(
         ta.InputError, match=r"size of group 'clinic' must be a positive finite .* Leave a group without members out"

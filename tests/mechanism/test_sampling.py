@@ -243,3 +243,27 @@ def test_what_has_no_report_is_told_why(settled, message):
         ta.sampling_report(settled(*random_market(np.random.default_rng(94))))
     with pytest.raises(ta.InputError, match=r"level must be between 0 and 1, got 95. Try 0.95"):
         ta.sampling_report(ta.settle(*random_market(np.random.default_rng(94))), level=95)
+    result = ta.settle(*random_market(np.random.default_rng(94)))
+    for options, message in (
+        ({"level": "a"}, "level must be"),
+        ({"seed": -1}, "seed must be"),
+        ({"draws": 0}, "draws must be"),
+    ):
+        with pytest.raises(ta.InputError, match=message):
+            ta.sampling_report(result, **options)
+
+
+def test_responses_of_no_weight_change_nothing():
+    rng = np.random.default_rng(95)
+    rewards, base = rng.uniform(size=(2, 5)), rng.dirichlet(np.ones(5))
+    padded = np.zeros((2, 9)), np.zeros(9)
+    padded[0][:, :5], padded[1][:5] = rewards, base
+    reports = []
+    for table, weights in ((rewards, base), padded):
+        result = ta.settle(ta.Simplex(weights, ta.KL(0.3)), reports_of([1, 2], table))
+        reports.append(ta.sampling_report(result))
+    for kind in ("values", "payments"):
+        for name, number in getattr(reports[0], kind).items():
+            other = getattr(reports[1], kind)[name]
+            assert number.corrected == pytest.approx(other.corrected, rel=1e-12)
+            assert number.standard_error == pytest.approx(other.standard_error, rel=1e-12)

@@ -168,3 +168,37 @@ GOOD = ta.Report("a", 1, ta.TableReward([0.0, 1.0]))
 def test_a_market_that_cannot_be_settled_is_refused(space, reports, message):
     with pytest.raises(ta.InputError, match=message):
         ta.settle(space, reports)
+
+
+def test_a_changed_word_is_found_too():
+    table = ta.Candidates([[0.5, 0.5], [0.9, 0.2]], [0.0, 0.3], names=["base", "tuned"])
+    chosen = ta.settle(table, [ta.Report("statement", 3), ta.Report("b", 1)]).to_dict()
+    free = settled(ta.Free()).to_dict()
+    ta.Settlement.from_dict(chosen), ta.Settlement.from_dict(free)
+    free["guarantees"][0]["statement"] = "worded by another version"
+    ta.Settlement.from_dict(free)
+    changed = [
+        {**chosen, "model": "base"},
+        {**chosen, "payments": {**chosen["payments"], "statement": 0.0}},
+        {**free, "regret_bound": 0.0},
+        {**free, "guarantees": [{**each, "status": "exact"} for each in free["guarantees"]]},
+    ]
+    for data in changed:
+        with pytest.raises(ta.InputError, match="The file was changed"):
+            ta.Settlement.from_dict(json.loads(json.dumps(data)))
+    for part in ({"space": []}, {"reports": [1, 2]}):
+        with pytest.raises(ta.InputError, match=r"not what Settlement\.to_dict writes"):
+            ta.Settlement.from_dict({**chosen, **part})
+
+
+def test_what_settle_is_not_given():
+    space, reports = random_market(np.random.default_rng(0))
+    for several in (reports[0], None):
+        with pytest.raises(ta.InputError, match="reports must be a list of Report"):
+            ta.settle(space, several)
+    for rule in (ta.Welfare, "Welfare", ta.Externality()):
+        with pytest.raises(ta.InputError, match="rule must be a TrainingRule"):
+            ta.settle(space, reports, rule)
+    for payment in (ta.Externality, "Externality", ta.Welfare()):
+        with pytest.raises(ta.InputError, match="payment must be a PaymentRule"):
+            ta.settle(space, reports, payment=payment)

@@ -78,3 +78,10 @@ def test_every_mean_is_within_half_a_percent():
     result = reproduce("table1")
     for key in ("valuation", "utility"):
         assert np.abs(result.table(key).column("off")).max() < 0.005
+
+
+def test_a_few_games_neither_reproduce_nor_refute():
+    for samples in (1, 2, 10):
+        result = reproduce("table1", samples=samples)
+        assert result.holds
+        assert result.verdict.startswith("Not contradicted, with too few games to tell")

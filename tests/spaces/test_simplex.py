@@ -132,3 +132,9 @@ def test_prompt_weights_are_checked(weights, message):
 def test_a_divergence_is_asked_for():
     with pytest.raises(ta.InputError, match=r"must be a Divergence such as KL\(strength=0\.5\), got 0\.5"):
         ta.Simplex([0.5, 0.5], 0.5)
+
+
+@pytest.mark.parametrize("counts", [(1, 0), (-1, 2), (1.5, 2), (True, 2)])
+def test_a_pool_has_prompts_and_replies(counts):
+    with pytest.raises(ta.InputError, match="must be a positive whole number"):
+        ta.Simplex.uniform(*counts, ta.KL(1.0))

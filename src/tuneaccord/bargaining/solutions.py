@@ -69,7 +69,7 @@ class BargainingSolution(ABC):
         >>> Nash().best([[1.0, 4.0], [2.0, 3.0], [5.0, 0.5]])
         1
         """
-        gains = np.asarray(gains, float)
+        gains = _numbers("gains", gains)
         if gains.ndim != 2 or gains.size == 0:
             raise InputError(f"gains must have shape (vectors, players), got {gains.shape}.")
         levels = self.ranking(gains, gains.max(axis=0) if ideal is None else ideal)
@@ -240,7 +240,17 @@ def _axiom(solution: BargainingSolution, name: str, holds: bool) -> None:
 
 
 def _vectors(gains, ideal) -> tuple[np.ndarray, np.ndarray]:
-    gains, ideal = np.asarray(gains, float), np.asarray(ideal, float)
+    gains, ideal = _numbers("gains", gains), _numbers("ideal", ideal)
     if ideal.ndim != 1 or gains.ndim == 0 or gains.shape[-1] != len(ideal):
         raise InputError(f"gains (..., players) and ideal (players,) must fit, got {gains.shape} and {ideal.shape}.")
     return gains, ideal
+
+
+def _numbers(name: str, given) -> np.ndarray:
+    try:
+        array = np.asarray(given, float)
+    except (TypeError, ValueError):
+        array = np.full(1, np.nan)
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} must be finite numbers, got {given!r:.80}.")
+    return array

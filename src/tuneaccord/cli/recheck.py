@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tuneaccord.mechanism.audit.outcomes import money_scale
 from tuneaccord.mechanism.misreports import WhatIf
 from tuneaccord.mechanism.payments import Externality
 from tuneaccord.mechanism.settlement import Settlement
 
-TOLERANCE = 1e-9  #: relative to the largest sum of size-weighted scores; a thousand times its rounding error
+TOLERANCE = 1e-9  #: relative to :func:`money_scale`; a thousand times its rounding error
 
 
 def broken_promises(settlement: Settlement, lies: Mapping[str, Sequence[WhatIf]] | None = None) -> list[str]:
@@ -24,11 +25,13 @@ def broken_promises(settlement: Settlement, lies: Mapping[str, Sequence[WhatIf]]
     ``lies`` are outcomes of misreports by group, when they were computed: none may pay more than the bound.
     """
     exact = {one.name: one.bound or 0.0 for one in settlement.guarantees if one.status == "exact"}
-    slack = TOLERANCE * scale(settlement)
     found = []
-    if "truthful" in exact and not settlement.gap <= slack:
+    # the gap is in units of the rule's objective: with public weights not those of any payment
+    gap = settlement.gap / settlement.choice.weights[0]
+    if "truthful" in exact and not gap <= TOLERANCE * money_scale(settlement, 0):
         found.append(f"truthful: the chosen model may be {settlement.gap:.3g} below the best one")
     for index, name in enumerate(settlement.names):
+        slack = TOLERANCE * money_scale(settlement, index)
         if "never negative" in exact and not settlement.payments[name] >= -slack:
             found.append(f"never negative: {name!r} would be paid {-settlement.payments[name]:.3g}")
         if "nobody worse off" in exact:
@@ -40,14 +43,10 @@ def broken_promises(settlement: Settlement, lies: Mapping[str, Sequence[WhatIf]]
     return found
 
 
-def scale(settlement: Settlement) -> float:
-    """The largest size-weighted sum of absolute scores, or 1 when all scores are zero."""
-    return float((np.abs(settlement.scores) @ settlement.sizes).max()) or 1.0
-
-
 def lie_pays(settlement: Settlement, group: str, lie: WhatIf) -> bool:
     """Whether the misreport gained more than rounding can explain, whatever the settlement promises."""
-    return lie.utility - settlement.utilities[group] > TOLERANCE * scale(settlement)
+    gain = lie.utility - settlement.utilities[group]
+    return gain > TOLERANCE * money_scale(settlement, settlement.names.index(group))
 
 
 def _worse_off(settlement: Settlement, index: int, slack: float) -> list[str]:
@@ -63,7 +62,8 @@ def _wrong_charge(settlement: Settlement, index: int, slack: float) -> list[str]
     name, choice = settlement.names[index], settlement.choice
     space, others = choice.rule.space_for(settlement.space), _without(choice.weights * settlement.sizes, index)
     values, price = space.evaluate(settlement.scores, settlement.optimum.model)
-    lost = space.optimum(settlement.scores, others).support - (values @ others - price)
+    alone = space.optimum(settlement.scores, others)
+    lost = (alone.values - values) @ others - (alone.price - price)  # not of the sums, where large prices cost digits
     cost = float(space.prompt_weights @ lost) / choice.weights[index]
     paid = settlement.payments[name]
     return [] if abs(cost - paid) <= slack else [f"truthful: {name!r} pays {paid:.6g} but costs the others {cost:.6g}"]

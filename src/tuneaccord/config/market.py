@@ -66,6 +66,7 @@ class MarketSection(Section):
         None, examples=["{kind: KL, strength: 1.0}"]
     )
     candidates: list[ModelSection] | None = Field(None, min_length=1)
+    fixed: bool = True
     rule: Annotated[TrainingRule, spec(TrainingRule)] = Welfare()
     payment: Annotated[PaymentRule, spec(PaymentRule)] = Externality()
     groups: list[GroupSection] = Field(min_length=1, examples=["[{name: clinic, size: 3, scores: [0.1, 0.9, 0.0]}]"])
@@ -134,6 +135,8 @@ def _from_yaml(path: Path) -> Market:
     section = load_yaml(path, MarketSection)
     if section.candidates is not None:
         return _from_candidates(path, section, section.candidates)
+    if not section.fixed:
+        raise InputError(f"{path}: fixed: false is for candidates that were trained from the reports. Leave it out.")
     if section.divergence is None:
         raise InputError(f"{path}: the key 'divergence' is missing. Try divergence: {{kind: KL, strength: 1.0}}.")
     for group in section.groups:
@@ -170,7 +173,13 @@ def _from_candidates(path: Path, section: MarketSection, models: list[ModelSecti
     try:
         free = [model.name for model in models if model.name == "base" and model.price == 0]
         prices = [model.price for model in models]
-        space = Candidates(table, prices, [model.name for model in models], base=free[0] if free else None)
+        if free and min(prices) < 0:
+            raise InputError(
+                f"a divergence from the model 'base' is never negative, but a price is {min(prices):g}. "
+                "If prices are other costs, give that model another name."
+            )
+        names = [model.name for model in models]
+        space = Candidates(table, prices, names, base=free[0] if free else None, fixed=section.fixed)
         reports = tuple(_candidate_report(group, space) for group in section.groups)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -179,6 +188,8 @@ def _from_candidates(path: Path, section: MarketSection, models: list[ModelSecti
 
 def _candidate_report(group: GroupSection, space: Candidates) -> Report:
     if group.scores is None:
+        if group.scale is not None:
+            raise InputError(f"group {group.name!r} has a scale but no scores to divide. Leave scale out.")
         return Report(group.name, group.size)
     if isinstance(group.scores, Path):
         raise InputError(f"the scores of group {group.name!r} must be a list, one number a model.")

@@ -14,6 +14,9 @@ import numpy as np
 
 from tuneaccord.errors import InputError
 
+#: strengths between which squares of amounts in units of the strength stay within float64
+_LEAST, _MOST = 1e-100, 1e100
+
 
 class Divergence(ABC):
     """The price of a policy ``p`` against a base ``q``; the last axis runs over responses.
@@ -56,12 +59,21 @@ class Divergence(ABC):
 
 
 def check_strength(strength: float) -> float:
-    """The strength as a float, or :class:`InputError` unless it is a positive finite number."""
+    """The strength as a float, or :class:`InputError` unless it is a positive number, from 1e-100 to 1e100."""
     if isinstance(strength, bool) or not isinstance(strength, int | float | np.integer | np.floating):
         raise InputError(f"strength must be a number, got {strength!r}. Try a value such as 0.5.")
-    if not 0 < strength < math.inf:
+    try:
+        number = float(strength)
+    except OverflowError:  # an int of hundreds of digits
+        number = math.inf
+    if not 0 < number < math.inf:
         raise InputError(
-            f"strength must be a positive finite number, got {strength!r}. It is the price of one unit of "
+            f"strength must be a positive finite number, got {strength!r:.80}. It is the price of one unit of "
             "divergence (for KL, one nat) in units of reward; try 0.5, or a tenth of the sum of the sizes."
         )
-    return float(strength)
+    if not _LEAST <= number <= _MOST:
+        raise InputError(
+            f"strength must be from {_LEAST:g} to {_MOST:g}, got {strength!r}: amounts in units of it would overflow. "
+            "Multiply rewards and strength by the same number."
+        )
+    return number

@@ -8,8 +8,9 @@ import numpy as np
 
 from tuneaccord.divergence.bregman import power_bregman
 from tuneaccord.divergence.interface import Divergence, check_strength
-from tuneaccord.divergence.ratio import centred
-from tuneaccord.kernel.gibbs import kl_externalities, log_gibbs
+from tuneaccord.divergence.ratio import distribution
+from tuneaccord.kernel import careful, portable
+from tuneaccord.kernel.gibbs import log_gibbs
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class KL(Divergence):
         object.__setattr__(self, "strength", check_strength(self.strength))
 
     def price(self, policy: np.ndarray, base: np.ndarray) -> np.ndarray:
-        policy, base = np.asarray(policy, float), np.asarray(base, float)
-        policy, base = np.broadcast_arrays(policy, base)
+        policy, base = np.broadcast_arrays(np.asarray(policy, float), distribution(base))
         # q (t log t - t + 1) is a sum of non-negative terms: no cancellation, never negative
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             step = (policy - base) / base
@@ -53,9 +53,10 @@ class KL(Divergence):
     def externalities(self, scores: np.ndarray, sizes: np.ndarray, base: np.ndarray) -> np.ndarray:
         scores, sizes = np.asarray(scores, float), np.asarray(sizes, float)
         base = np.broadcast_to(base, scores.shape[:2])
-        scores = centred(scores, sizes, base)
-        log_policy, _ = log_gibbs(scores @ sizes, self.strength, _log(base))
-        return kl_externalities(scores, sizes, self.strength, _log(base), log_policy)
+        if not (base > 0).all():  # so that nothing there can overflow
+            scores = np.where((base > 0)[..., None], scores, 0.0)
+        market = np.swapaxes(scores, 1, 2), _log(base), sizes, self.strength
+        return careful.completed(*portable.settled(*market), *market).payments_by_prompt
 
     def slope(self, policy: np.ndarray, base: np.ndarray) -> np.ndarray:
         policy, base = np.asarray(policy, float), np.asarray(base, float)
@@ -69,4 +70,4 @@ class KL(Divergence):
 
 def _log(base: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
-        return np.log(np.asarray(base, float))
+        return np.log(distribution(base))

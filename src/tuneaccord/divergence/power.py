@@ -87,7 +87,8 @@ class PowerDivergence(RatioDivergence):
         shift = (1.0 - order) * lift
         if order == 2.0:  # the ratio is linear in the score: this is exact however far it moves
             near = (((y + shift > 0) == alive) | (base == 0)).all(axis=1)
-            return near, 0.5 * lift * lift * alive
+            lift = np.where(alive & near[:, None], lift, 0.0)  # elsewhere its square might overflow
+            return near, 0.5 * lift * lift
         reach = _NEAR / max(1.0, abs(1.0 / (order - 1.0)))
         little = np.where(shift > 0, shift < np.expm1(reach) * y, shift > np.expm1(-reach) * y)
         near = (np.where(alive, little, (y + shift <= 0) | (base == 0))).all(axis=1)

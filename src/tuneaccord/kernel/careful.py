@@ -1,4 +1,4 @@
-"""KL payments of single groups by the careful route, for NumPy and torch: ``tuneaccord.kernel.gibbs`` in array code.
+"""KL payments of single groups by the careful route, for NumPy and torch.
 
 The fast sums multiply ``exp(z)`` by ``exp(-y)``, and one of the two may vanish or overflow when a group is strong
 against the strength. Here both policies are formed in logarithms, for the few groups and prompts that need it,
@@ -7,15 +7,26 @@ and a group that carries most of the score is taken out by summing the others.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tuneaccord.kernel.arrays import double, like, namespace, to_numpy
 from tuneaccord.kernel.portable import centred_exponential
+from tuneaccord.kernel.result import AllPayments
 
 #: below this |y| a log-mean is summed by expm1, and above it a leave-one-out problem may be solved afresh
 _NEAR = 1.0
 #: rewards in hand at a time
 _LOT = 1 << 20
+
+
+def completed(found: AllPayments, missing: np.ndarray, scores, log_base, sizes, strength) -> AllPayments:
+    """``found`` with the ``missing`` payments (prompts, groups) filled in."""
+    if not missing.any():
+        return found
+    exact = kl_payments(scores, log_base, sizes, strength, found.values_by_prompt, missing)
+    return replace(found, payments_by_prompt=np.where(missing, exact, found.payments_by_prompt))
 
 
 def kl_payments(scores, log_base, sizes: np.ndarray, strength: float, centre: np.ndarray, wanted: np.ndarray):

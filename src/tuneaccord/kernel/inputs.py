@@ -7,8 +7,10 @@ from importlib.util import find_spec
 import numpy as np
 
 from tuneaccord.divergence import Divergence
+from tuneaccord.divergence.ratio import distribution
 from tuneaccord.errors import InputError, MissingDependencyError, nearest
 from tuneaccord.kernel.arrays import blocks, is_tensor, like, namespace, to_numpy
+from tuneaccord.rewards import to_numbers
 
 _TIERS = ("auto", "portable", "fused")
 #: so many rewards before compiled code pays for its compilation
@@ -29,8 +31,8 @@ def checked(scores, sizes, divergence, base):
     scores = _rewards(scores)
     groups = scores.shape[1]
     try:
-        sizes = np.asarray(sizes, float)
-    except (TypeError, ValueError):
+        sizes = to_numbers("sizes", sizes)
+    except InputError:
         raise InputError(f"sizes must be numbers, one for each group, got {sizes!r:.80}.") from None
     if sizes.shape != (groups,):
         raise InputError(
@@ -46,6 +48,8 @@ def _rewards(scores):
     if not is_tensor(scores):
         try:
             scores = np.asarray(scores)
+            if scores.dtype.kind not in "biufO":  # text and complex numbers, which NumPy would convert
+                raise TypeError
             scores = scores if scores.dtype in (np.float32, np.float64) else scores.astype(float)
         except (TypeError, ValueError):
             raise InputError(f"scores must be a rectangular array of numbers, got {scores!r:.80}.") from None
@@ -66,8 +70,8 @@ def _rewards(scores):
 def _base(base, scores):
     prompts, _, responses = scores.shape
     try:
-        table = to_numpy(base)
-    except (TypeError, ValueError):
+        table = to_numpy(base) if is_tensor(base) else to_numbers("base", base)
+    except InputError:
         raise InputError(f"base must be numbers, got {base!r:.80}.") from None
     if table.shape not in ((responses,), (prompts, responses)):
         raise InputError(
@@ -80,7 +84,7 @@ def _base(base, scores):
     worst = int(np.abs(totals - 1.0).argmax())
     if abs(totals[worst] - 1.0) > 1e-9:
         raise InputError(f"base must sum to 1, row {worst} sums to {totals[worst]:.12g}. Divide it by its sum.")
-    return like(table, scores)
+    return like(distribution(table), scores)
 
 
 def check_finite(scores) -> None:
@@ -117,7 +121,7 @@ def use_fused(tier: str, threads: int | None, scores) -> bool:
     """
     if tier not in _TIERS:
         raise InputError(f"tier must be one of {', '.join(_TIERS)}, got {tier!r}. {nearest(str(tier), _TIERS)}")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1):
         raise InputError(f"threads must be a whole number from 1, or None for all cores, got {threads!r}.")
     if tier == "portable":
         return False

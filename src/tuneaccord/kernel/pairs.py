@@ -19,6 +19,9 @@ from tuneaccord.kernel.inputs import check_finite, checked, log_of
 from tuneaccord.kernel.payments import all_payments
 from tuneaccord.kernel.sums import payment_from_spread
 
+#: largest ``-y`` of a group in a product: two of them and the least weight still make 1e-150
+_HOT = 180.0
+
 
 def leave_two_out(scores, sizes, strength: float, base=None) -> np.ndarray:
     """The payment of group j in the economy without group i, under KL; (prompts, i, j), zero where i is j.
@@ -29,7 +32,7 @@ def leave_two_out(scores, sizes, strength: float, base=None) -> np.ndarray:
     with ``E`` under the policy without i, ``y_j = size_j (r_j - v_j) / strength`` and ``hl(x) = x - log(1 + x)``.
     ``scores`` is (prompts, groups, responses) or (groups, responses), NumPy or torch; ``base`` as in
     :func:`all_payments`. Never negative; right to about 1e-12 of itself, times the score's range in units of
-    the strength where that is larger than about 1e3.
+    the strength where that is larger than about 1e3; below 1e-150 of the strength it may come out as zero.
 
     Raises :class:`InputError` as :func:`all_payments` does.
 
@@ -104,8 +107,8 @@ def _products(block, log_base, piece, scale, values, log_mass):
         y = xp.where(xp.isfinite(z)[:, None], y, 0.0)
     y *= like(scale, block)[:, None]
     policy = xp.exp(y.sum(1) + z - like(log_mass, block)[:, None])
-    hot = xp.amin(y, -1) < -portable.HOT
-    y = xp.clip(y, -portable.HOT, None)
+    hot = xp.amin(y, -1) < -_HOT
+    y = xp.clip(y, -_HOT, None)
     without = xp.exp(-y) * policy[:, None]
     columns = xp.concatenate([portable.centred_exponential(y, xp), y], 1)
     products = xp.matmul(without, xp.swapaxes(columns, 1, 2))

@@ -17,6 +17,9 @@ import numpy as np
 from tuneaccord.errors import InputError, MissingDependencyError, nearest
 from tuneaccord.progress import Progress
 
+#: columns of a long table; groups may have these names too
+_LONG = {"prompt_id", "reply_id", "group", "score", "base"}
+
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -42,8 +45,8 @@ class RewardTable:
             for path in self.paths:
                 with _opened(path) as file:
                     names = file.schema_arrow.names
-                    wide = set(self.groups) <= set(names) or not {"group", "score"} <= set(names)
-                    batches = self._batches(path, file, advance, self._columns(path, names, wide))
+                    wide = set(self.groups) <= set(names) - _LONG or not {"group", "score"} <= set(names)
+                    batches = self._batches(path, file, advance, *self._columns(path, names, wide))
                     yield from map(self._wide, batches) if wide else _gathered(self._long(path, batches), self.batch)
 
     def _row_groups(self) -> int:
@@ -56,7 +59,8 @@ class RewardTable:
             raise InputError("some of the files have a column 'base' and some do not. Give it to all or to none.")
         return total
 
-    def _columns(self, path, names, wide) -> list[str]:
+    def _columns(self, path, names, wide) -> tuple[list[str], set[str]]:
+        """The columns to read, and which of them are numbers; a long table's groups are not columns."""
         needed = ["prompt_id", *self.groups] if wide else ["prompt_id", "reply_id", "group", "score"]
         for column in needed:
             if column not in names:
@@ -64,9 +68,11 @@ class RewardTable:
                     f"{path} has no column {column!r}. {nearest(column, names)} A reward table has either prompt_id, "
                     "reply_id, group and score, or prompt_id, reply_id and one column a group."
                 )
-        return needed + ["base"] * ("base" in names and "base" not in self.groups)
+        with_base = ["base"] * ("base" in names and "base" not in needed)
+        return needed + with_base, {*(self.groups if wide else ["score"]), *with_base}
 
-    def _batches(self, path, file, advance, columns):
+    def _batches(self, path, file, advance, columns, numeric):
+        readers = {name: _finite if name in numeric else _texts for name in columns}
         for row_group in range(file.num_row_groups):
             for batch in file.iter_batches(self.batch, row_groups=[row_group], columns=columns):
                 if not batch.num_rows:
@@ -74,18 +80,12 @@ class RewardTable:
                 for name in columns:
                     if batch.column(name).null_count:
                         raise InputError(f"{path}: column {name!r} has an empty cell. Every reply needs every score.")
-                numbers = {
-                    name: _finite(path, name, batch.column(name))
-                    for name in columns
-                    if name in self.groups or name in ("score", "base")
-                }
-                texts = {name: _texts(batch.column(name)) for name in columns if name not in numbers}
-                yield {**numbers, **texts}
+                yield {name: read(path, name, batch.column(name)) for name, read in readers.items()}
             advance()
 
     def _wide(self, batch) -> Piece:
         scores = np.stack([batch[group] for group in self.groups])
-        return Piece(_runs(batch["prompt_id"]), scores, batch.get("base"))
+        return Piece(_runs(batch["prompt_id"]), scores, None if "base" in self.groups else batch.get("base"))
 
     def _long(self, path, batches) -> Iterator[Piece]:
         held: list[dict] = []
@@ -157,8 +157,10 @@ def _joined(held: list[Piece]) -> Piece:
 
 def table_of(paths, groups: Sequence[str], batch: int, progress: Progress) -> RewardTable:
     """The table in ``paths``, one file or several; checks that they are there."""
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    files = tuple(Path(path) for path in given)
+    try:
+        files = tuple(Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths))
+    except TypeError:
+        raise InputError(f"paths must be the path of a Parquet file or a list of them, got {paths!r:.80}.") from None
     if not files:
         raise InputError("give at least one Parquet file.")
     for path in files:
@@ -200,7 +202,7 @@ def _finite(path, name, column) -> np.ndarray:
     return numbers
 
 
-def _texts(column) -> np.ndarray:
+def _texts(_path, _name, column) -> np.ndarray:
     encoded = column.dictionary_encode()
     words = np.array([str(word) for word in encoded.dictionary.to_pylist()], dtype=object)
     return words[encoded.indices.to_numpy(zero_copy_only=False)]

@@ -121,7 +121,7 @@ def _whole_prompts(table: RewardTable, wanted):
                     yield _glue(current, held)
                 finished.add(current)
                 current, held = run[0], []
-                if current in finished:
+                if current in finished and (wanted is None or current in wanted):
                     raise InputError(
                         f"the rows of prompt {current!r} do not follow one another, and it cannot be solved from sums. "
                         "Sort the table by prompt_id."

@@ -38,8 +38,8 @@ def all_payments(
     rounding.
 
     Under KL payments are right to about 1e-12 of themselves (fused in float32: 1e-6), times the score's range in
-    units of the strength where that is larger than about 1e3; below 1e-150 of the strength they may come out as
-    zero. Under divergences other than KL and interior chi-squared, tensors are solved on the CPU.
+    units of the strength where that is larger than about 1e3; below 1e-150 of the strength (fused in float32: 1e-25)
+    they may come out as zero. Under divergences other than KL and interior chi-squared, tensors are solved on the CPU.
 
     Raises :class:`InputError` for a wrong shape, a number that is not finite, a negative size or a base that is
     no distribution, and :class:`MissingDependencyError` when the fused tier is asked for without numba.
@@ -56,24 +56,30 @@ def all_payments(
     if not (fused and isinstance(divergence, KL | ChiSquared)):  # there the sums show it, without a read of their own
         check_finite(scores)
     if isinstance(divergence, KL):
-        return _kl(scores, sizes, divergence.strength, base, weights, fused, threads)
-    if isinstance(divergence, ChiSquared):
-        return _chi_squared(scores, sizes, divergence, base, weights, fused, threads)
-    if fused:
-        return compiled(scores, sizes, divergence, base, weights, threads)
-    return solved(scores, sizes, divergence, base, weights)
+        found = _kl(scores, sizes, divergence.strength, base, weights, fused, threads)
+    elif isinstance(divergence, ChiSquared):
+        found = _chi_squared(scores, sizes, divergence, base, weights, fused, threads)
+    elif fused:
+        found = compiled(scores, sizes, divergence, base, weights, threads)
+    else:
+        found = solved(scores, sizes, divergence, base, weights)
+    return _in_float32(found) if fused and scores.dtype == np.float32 else found
+
+
+def _in_float32(found):
+    """The same result with a gap that allows for sums and payments in float32."""
+    magnitude = np.abs(found.support_by_prompt) + np.abs(found.values_by_prompt) @ found.sizes
+    allowance = (len(found.sizes) + 8) * float(np.finfo(np.float32).eps) * magnitude
+    return replace(found, gap_by_prompt=np.maximum(found.gap_by_prompt, allowance))
 
 
 def _kl(scores, sizes, strength, base, weights, fused, threads):
     log_base = None if base is None else log_of(base)
-    read = _fused_kl if fused else _portable_kl
-    found, missing = read(scores, log_base, sizes, strength, weights, threads)
+    market = scores, log_base, sizes, strength
+    found, missing = _fused_kl(*market, weights, threads) if fused else portable.settled(*market, weights)
     if not np.isfinite(found.values_by_prompt).all():
         check_finite(scores)
-    if not missing.any():
-        return found
-    exact = careful.kl_payments(scores, log_base, sizes, strength, found.values_by_prompt, missing)
-    return replace(found, payments_by_prompt=np.where(missing, exact, found.payments_by_prompt))
+    return careful.completed(found, missing, *market)
 
 
 def _fused_kl(scores, log_base, sizes, strength, weights, threads):
@@ -85,28 +91,14 @@ def _fused_kl(scores, log_base, sizes, strength, weights, threads):
     return found, read.hot | doubtful
 
 
-def _portable_kl(scores, log_base, sizes, strength, weights, _threads):
-    centre, weak = portable.sample_centre(scores, log_base, sizes, strength)
-    sums, hot = portable.kl_sums(scores, log_base, sizes, strength, centre, weak)
-    found, doubtful = sums.settle(sizes, strength, weights)
-    missing = hot | doubtful
-    far = np.abs(sizes / strength * (found.values_by_prompt - centre)) > 0.25
-    again = np.flatnonzero((missing & far).any(axis=1))
-    if len(again):  # once more around the values, which the sample did not show
-        rows = None if log_base is None else log_base[again]
-        second, hot = portable.kl_sums(scores[again], rows, sizes, strength, found.values_by_prompt[again])
-        better, doubtful = second.settle(sizes, strength)
-        missing[again] = hot | doubtful
-        found = found.with_prompts(again, better)
-    return found, missing
-
-
 def _chi_squared(scores, sizes, divergence, base, weights, fused, threads):
     strength = divergence.strength
     sums_of, floors_of = _chi_squared_tier(fused, threads)
     sums = sums_of(scores, base, sizes, None)
-    if not np.isfinite(sums.first).all():
+    if not np.isfinite(sums.second + sums.cross).all():
         check_finite(scores)
+        if fused:  # squares beyond float32
+            return _chi_squared(scores, sizes, divergence, base, weights, False, threads)
     off = np.flatnonzero(sums.doubtful().any(axis=1))
     if len(off):  # once more around the means, which the sample did not show
         centre = sums.centre[off] + sums.first[off] / sums.mass[off, None]

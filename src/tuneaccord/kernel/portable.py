@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from tuneaccord.kernel.arrays import blocks, double, like, namespace, to_numpy
+from tuneaccord.kernel.result import AllPayments
 from tuneaccord.kernel.sums import KLSums
 
 #: largest ``-y`` for which a term of the sums is formed as a product with ``exp(-y)``
@@ -114,6 +115,30 @@ def kl_sums(
         missing.append(np.any([hot for _, hot in read], axis=0))
     shift = centre @ scale - (math.log(scores.shape[-1]) if log_base is None else 0.0)
     return KLSums.join(lots).shifted(shift), np.concatenate(missing)
+
+
+def settled(scores, log_base, sizes: np.ndarray, strength: float, weights=None) -> tuple[AllPayments, np.ndarray]:
+    """All payments, and which of them (prompts, groups) these sums do not give; arguments as for :func:`kl_sums`.
+
+    A second read is made of prompts whose sample did not show where their values are.
+
+    >>> found, missing = settled(np.array([[[0.0, 1.0], [0.5, 0.5]]]), None, np.ones(2), 1.0)
+    >>> found.payments.round(6), missing.any()
+    (array([0.110944, 0.      ]), np.False_)
+    """
+    centre, weak = sample_centre(scores, log_base, sizes, strength)
+    sums, hot = kl_sums(scores, log_base, sizes, strength, centre, weak)
+    found, doubtful = sums.settle(sizes, strength, weights)
+    missing = hot | doubtful
+    far = np.abs(sizes / strength * (found.values_by_prompt - centre)) > 0.25
+    again = np.flatnonzero((missing & far).any(axis=1))
+    if len(again):
+        rows = None if log_base is None else log_base[again]
+        second, hot = kl_sums(scores[again], rows, sizes, strength, found.values_by_prompt[again])
+        better, doubtful = second.settle(sizes, strength)
+        missing[again] = hot | doubtful
+        found = found.with_prompts(again, better)
+    return found, missing
 
 
 def _kl_block(block, log_base, scale, centre, series):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from tuneaccord.errors import InputError
+from tuneaccord.rewards import to_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class AllPayments:
         """How far the policy's net welfare may be from the largest.
 
         From a closed form (KL, interior chi-squared) this is an allowance for rounding, otherwise the dual
-        value minus the primal one, plus that allowance.
+        value minus the primal one, plus that allowance. Where the fused tier worked in float32, so is the allowance.
         """
         return float(self.prompt_weights @ self.gap_by_prompt)
 
@@ -99,7 +100,7 @@ def prompt_mean_weights(given: np.ndarray | None, prompts: int) -> np.ndarray:
     """
     if given is None:
         return np.full(prompts, 1.0 / prompts)
-    weights = np.asarray(given, float)
+    weights = to_numbers("prompt_weights", given)
     if weights.shape != (prompts,):
         raise InputError(f"prompt_weights must have one number for each of the {prompts} prompts, got {weights.shape}.")
     if not (np.isfinite(weights).all() and (weights >= 0).all() and abs(weights.sum() - 1.0) <= 1e-9):

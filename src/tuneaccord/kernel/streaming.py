@@ -35,7 +35,7 @@ def payments_from_parquet(
     column ``base`` has the base probability of each reply; without it a prompt's replies count equally. Prompts
     may differ in their number of replies, go on over batches and files, and are reported in the order of their
     first appearance; the result's ``groups`` and ``prompts`` name its axes. Wide tables are not searched for
-    replies that occur twice.
+    replies that occur twice, nor files for replies that occur in another one.
 
     ``batch_rows`` rows are read at a time. ``chunk_prompts`` whole prompts are in memory at a time where prompts
     must be solved one by one; their rows must then follow one another.
@@ -60,6 +60,9 @@ def payments_from_parquet(
     if not isinstance(divergence, Divergence):
         raise InputError(f"divergence must be a Divergence such as KL(strength=0.5), got {divergence!r}.")
     numbers = np.array([_size(name, size) for name, size in sizes.items()])
+    for name, count in (("batch_rows", batch_rows), ("chunk_prompts", chunk_prompts)):
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+            raise InputError(f"{name} must be a whole number from 1, got {count!r}.")
     from tuneaccord.kernel.parquet import table_of
     from tuneaccord.kernel.passes import payments_of
 
@@ -78,7 +81,9 @@ def _size(name, size) -> float:
 def _weights(given: Mapping[str, float] | None, prompts: tuple[str, ...]) -> np.ndarray:
     if given is None:
         return prompt_mean_weights(None, len(prompts))
-    absent = sorted(set(prompts) ^ set(given))
+    if not isinstance(given, Mapping):
+        raise InputError(f"prompt_weights must map each prompt's identifier to its weight, got {given!r:.80}.")
+    absent = sorted(set(prompts) ^ set(given), key=str)
     if absent:
         raise InputError(f"prompt_weights must name the table's prompts; {absent[0]!r} is only in one of the two.")
-    return prompt_mean_weights(np.array([given[prompt] for prompt in prompts], float), len(prompts))
+    return prompt_mean_weights([given[prompt] for prompt in prompts], len(prompts))

@@ -12,6 +12,7 @@ and nothing more, because every sum but ``values`` has terms of one sign.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -24,6 +25,8 @@ from tuneaccord.kernel.result import AllPayments, prompt_mean_weights
 #: digits a payment may lose against its sums before it is called doubtful, as a factor
 _LOSS = 1e3
 _EPS = float(np.finfo(float).eps)
+#: payments finished at a time: fresh arrays of many pages cost more than the arithmetic on them
+_LOT = 1 << 13
 
 
 def log_shortfall(x: np.ndarray) -> np.ndarray:
@@ -34,16 +37,23 @@ def log_shortfall(x: np.ndarray) -> np.ndarray:
     """
     x = np.asarray(x, float)
     near = np.abs(x) < 0.5
-    small = np.where(near, x, 0.0)
-    # with s = x / (2 + x): x = 2 s / (1 - s) and log(1 + x) = 2 (s + s^3 / 3 + s^5 / 5 + ...)
-    s = small / (2.0 + small)
-    square, series = s * s, np.zeros_like(s)
-    largest = float(square.max(initial=1e-300))
-    last = 2 * int(np.ceil(-37.0 / np.log(largest))) + 3  # largest^terms is below rounding from here
-    for k in range(last, 1, -2):
-        series = 1.0 / k + square * series
+    if near.all():
+        return _shortfall_series(x)
     large = np.where(near, 1.0, x)
-    return np.where(near, s * small - 2.0 * s**3 * series, large - np.log1p(large))
+    return np.where(near, _shortfall_series(np.where(near, x, 0.0)), large - np.log1p(large))
+
+
+def _shortfall_series(x):
+    # with s = x / (2 + x): x = 2 s / (1 - s) and log(1 + x) = 2 (s + s^3 / 3 + s^5 / 5 + ...)
+    largest = max(float(np.abs(x).max(initial=0.0)), 1e-100)
+    # the first term left out is largest s^(2 terms + 1) of the whole, below rounding
+    terms = math.ceil(-18.5 / math.log(largest / (2.0 - largest)) - 0.5)
+    s = x / (2.0 + x)
+    square, series = s * s, np.zeros_like(s)
+    for k in range(2 * terms + 1, 1, -2):
+        series *= square
+        series += 1.0 / k
+    return s * (x - 2.0 * square * series)
 
 
 class BlockSums(ABC):
@@ -167,10 +177,16 @@ class KLSums(BlockSums):
         return AllPayments(sizes, values, payments, support, price, gap, weights), doubtful
 
     def _payments(self, sizes, strength):
-        scale, mass = sizes / strength, self.mass[:, None]
-        offset = (self.values - self.centre * mass) / mass
-        payment, unsure = payment_from_spread(self.spread / mass, scale * offset, scale * np.abs(self.centre))
-        return self.centre + offset, strength * payment, unsure
+        step = max(1, _LOT // len(sizes))
+        starts = range(0, max(1, len(self.mass)), step)
+        lots = [self._lot(slice(start, start + step), sizes / strength) for start in starts]
+        values, payments, unsure = (np.concatenate(part) for part in zip(*lots, strict=True))
+        return values, strength * payments, unsure
+
+    def _lot(self, rows, scale):
+        mass, centre = self.mass[rows, None], self.centre[rows]
+        offset = (self.values[rows] - centre * mass) / mass
+        return centre + offset, *payment_from_spread(self.spread[rows] / mass, scale * offset, scale * np.abs(centre))
 
     def _price(self, sizes, strength):
         """The price of each prompt from the whole score's spread, and where that is to be trusted."""
@@ -197,9 +213,10 @@ def _log_mean(spread, shift, magnitude):
     """``log E[exp(-y)] + E[y]`` from ``E[h(y)]`` and ``E[y]``, and its error in units of rounding."""
     with np.errstate(invalid="ignore"):  # an infinite spread marks itself: the error is not a number then
         x = np.maximum(spread - shift, -1.0 + _EPS)
-        near = spread - log_shortfall(x)
-        far = shift + np.log1p(x)  # the same number; the first form would lose all digits to a large spread
-        value = np.maximum(np.where(x < 0.5, near, far), 0.0)
+        value, near = spread - log_shortfall(x), x < 0.5
+        if not near.all():  # the same number; the first form would lose all digits to a large spread
+            value = np.where(near, value, shift + np.log1p(x))
+        value = np.maximum(value, 0.0)
         error = (spread + np.abs(x) * (np.abs(shift) + magnitude)) / (1.0 + x)
     return np.where(np.isfinite(value), value, 0.0), error
 

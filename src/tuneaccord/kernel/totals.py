@@ -81,8 +81,8 @@ class KLFamily:
     def finish(self, totals: Totals):
         """Result, missing payments, and better centres (the same ones where they will do)."""
         sums, used = _used(totals)
-        uniform = np.where(np.isnan(totals.weights[used]), np.log(totals.replies[used]), 0.0)
-        found, doubtful = sums.shifted(-uniform).settle(self.sizes, self.strength)
+        total = np.where(np.isnan(totals.weights[used]), totals.replies[used], totals.weights[used])
+        found, doubtful = sums.shifted(-np.log(total)).settle(self.sizes, self.strength)
         missing = totals.missing[used] | doubtful
         far = np.abs(self.sizes / self.strength * (found.values_by_prompt - sums.centre)) > 0.25
         return found, missing, np.where(far & missing, found.values_by_prompt, sums.centre)

@@ -16,6 +16,7 @@ from tuneaccord.mechanism.payments import Fee
 from tuneaccord.mechanism.payments.sharing import check_amount
 from tuneaccord.mechanism.rules import Welfare
 from tuneaccord.mechanism.settlement import Settlement, settle
+from tuneaccord.rewards import to_numbers
 from tuneaccord.spaces.simplex import Simplex
 from tuneaccord.spaces.space import ModelSpace
 
@@ -63,6 +64,8 @@ def cost_recovery(result: Settlement, bill: float, fee: Fee | None = None) -> Co
     bill = check_amount("bill", bill)
     if bill == 0:
         raise InputError("bill must be positive, got 0: there is nothing to cover.")
+    if fee is not None and not isinstance(fee, Fee):
+        raise InputError(f"fee must be a Fee such as Fee('max'), got {fee!r:.80}.")
     if fee is None and isinstance(result.payment, Fee):
         fee = result.payment
     revenue = math.fsum(result.payments.values())
@@ -102,7 +105,7 @@ def _largest_is_proved(result: Settlement) -> bool:
 
 
 def _suggestion(bill, externalities, recoverable, fee) -> str:
-    share = f"CostShare('size', bill={bill:g}) covers it; then lies can pay."
+    share = f"CostShare('size', bill={bill:.15g}) covers it; then lies can pay."
     if externalities >= bill:
         return "Externality() covers it at these reports."
     if recoverable is None:
@@ -110,6 +113,7 @@ def _suggestion(bill, externalities, recoverable, fee) -> str:
     if recoverable < bill:
         return share
     fraction = (bill - externalities) / (recoverable - externalities)
+    fraction = min(1.0, math.ceil(1e4 * fraction - 1e-8) / 1e4)  # rounded down it would fall short of the bill
     return (
         f"Fee({fee.scale!r}, smallest_size={fee.smallest_size:g}, fraction={fraction:.4g}) covers it at these "
         "reports. A fraction keeps truth dominant only if it is published before anybody reports."
@@ -154,7 +158,10 @@ def revenue_curve(
     >>> [round(revenue, 3) for revenue in revenue_curve(result, [0.1, 1.0, 10.0]).revenues]
     [0.069, 0.111, 0.012]
     """
-    strengths = tuple(float(strength) for strength in strengths)
+    strengths = to_numbers("strengths", list(strengths) if isinstance(strengths, Iterable) else strengths)
+    if strengths.ndim != 1:
+        raise InputError(f"strengths must be a list of numbers, such as [0.1, 1, 10]; got shape {strengths.shape}.")
+    strengths = tuple(strengths.tolist())
     settled = [
         settle((space_at or _with_strength(result.space))(strength), result.reports, result.rule, result.payment)
         for strength in strengths

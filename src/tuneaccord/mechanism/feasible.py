@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuneaccord.errors import InputError
-from tuneaccord.rewards import Scale, divisor_of
+from tuneaccord.rewards import Scale, divisor_of, to_numbers
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,12 @@ class Feasible:
     @classmethod
     def of(cls, settlement, group: int, scale: tuple[float, float] = (0.0, 1.0)) -> Feasible:
         """What the group with this index may report; ``scale`` is the published interval."""
-        if not (len(scale) == 2 and scale[0] < scale[1]):
-            raise InputError(f"scale must be two numbers, low before high, got {scale!r}. Try (0, 1).")
+        low, high = checked_scale(scale)
         divisor = divisor_of(settlement.reports[group].reward)
         if divisor is not None:
             return cls(divisor)
         own = settlement.scores[:, :, group]
-        return cls(None, min(scale[0], float(own.min())), max(scale[1], float(own.max())))
+        return cls(None, min(low, float(own.min())), max(high, float(own.max())))
 
     def project(self, tables: np.ndarray) -> np.ndarray:
         """The nearest report; with ``"max"``, clipped and the largest entry raised to 1."""
@@ -69,6 +68,21 @@ class Feasible:
         drawn = rng.uniform(size=shape)
         drawn = np.where(sharp, np.round(drawn), drawn)
         return self.project(self.low + (self.high - self.low) * drawn)
+
+
+def checked_scale(scale: tuple[float, float]) -> tuple[float, float]:
+    """The published range of rewards as two finite floats, or :class:`InputError`.
+
+    >>> checked_scale((0, 1))
+    (0.0, 1.0)
+    """
+    try:
+        numbers = to_numbers("scale", scale)
+    except InputError:
+        numbers = np.empty(0)
+    if numbers.shape != (2,) or not np.isfinite(numbers).all() or not numbers[0] < numbers[1]:
+        raise InputError(f"scale must be two finite numbers, low before high, got {scale!r}. Try (0, 1).")
+    return float(numbers[0]), float(numbers[1])
 
 
 def prefixes(reward: np.ndarray, count: int | None = None) -> np.ndarray:

@@ -56,7 +56,8 @@ def guarantees_of(
         _claim(
             "nobody worse off",
             affine and payment.nobody_worse_off,
-            "No truthful group has less than the model chosen without it would give it for free.",
+            "No truthful group has less than the model chosen without it"
+            f"{'' if fixed else ', out of this same set of models,'} would give it for free.",
             "A group may do better by staying out.",
             0.0,
         ),
@@ -69,8 +70,8 @@ def guarantees_of(
         Guarantee(
             "one identity per group",
             "not claimed",
-            "A group that registers several times pays less in total, and groups that lie together may "
-            "gain. Check who is who outside the mechanism.",
+            "A group may pay less in total by registering several times, and groups that lie together may gain. "
+            "Check who is who outside the mechanism.",
         ),
     )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tuneaccord.errors import InputError, nearest
-from tuneaccord.mechanism.feasible import Feasible
+from tuneaccord.mechanism.feasible import Feasible, checked_scale
 from tuneaccord.mechanism.settlement import Settlement, settle
 from tuneaccord.rewards import TableReward, divisor_of, to_numbers
 
@@ -40,6 +40,9 @@ class SizeMisreport(Misreport):
 
     factor: float
 
+    def __post_init__(self) -> None:
+        _check_number("factor", self.factor)
+
     def report(self, settlement, group):
         return self.factor * settlement.sizes[group], settlement.scores[:, :, group]
 
@@ -60,6 +63,10 @@ class RewardMisreport(Misreport):
 
     shift: float
     scale: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        _check_number("shift", self.shift)
+        checked_scale(self.scale)
 
     def report(self, settlement, group):
         own = settlement.scores[:, :, group]
@@ -96,6 +103,10 @@ class SpreadMisreport(Misreport):
 
     amount: float
     scale: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        _check_number("amount", self.amount)
+        checked_scale(self.scale)
 
     def report(self, settlement, group):
         own = settlement.scores[:, :, group]
@@ -136,6 +147,10 @@ class GradientMisreport(Misreport):
     amount: float
     scale: tuple[float, float] = (0.0, 1.0)
 
+    def __post_init__(self) -> None:
+        _check_number("amount", self.amount)
+        checked_scale(self.scale)
+
     def report(self, settlement, group):
         divergence = getattr(settlement.space, "divergence", None)
         if divergence is None:
@@ -168,11 +183,19 @@ class TableMisreport(Misreport):
     factor: float = 1.0
 
     def __post_init__(self) -> None:
+        _check_number("factor", self.factor)
         rows = np.atleast_2d(to_numbers("table", self.table))
         object.__setattr__(self, "table", tuple(map(tuple, rows.tolist())))
 
     def report(self, settlement, group):
         return self.factor * settlement.sizes[group], np.array(self.table)
+
+
+def _check_number(name: str, number: float) -> None:
+    if isinstance(number, bool) or not isinstance(number, int | float | np.integer | np.floating):
+        raise InputError(f"{name} must be a number, got {number!r}.")
+    if not np.isfinite(number):
+        raise InputError(f"{name} must be a finite number, got {number!r}.")
 
 
 def _possible(settlement: Settlement) -> np.ndarray:
@@ -209,6 +232,8 @@ def what_if(settlement: Settlement, group: str, misreport: Misreport) -> WhatIf:
     """
     if group not in settlement.names:
         raise InputError(f"there is no group {group!r}. {nearest(group, settlement.names)}")
+    if not isinstance(misreport, Misreport):
+        raise InputError(f"a misreport must be one such as SizeMisreport(2.0), got {misreport!r}.")
     index = settlement.names.index(group)
     size, reward = misreport.report(settlement, index)
     reports = list(settlement.reports)

@@ -32,6 +32,7 @@ from tuneaccord.mechanism.settlement import Settlement, settle
 from tuneaccord.spaces.simplex import Simplex
 
 NOISES = ("uniform", "signs")
+_NUMBER = int | float | np.integer | np.floating
 
 _LIES = (
     *(SizeMisreport(factor) for factor in (0.9, 1.1, 1.5)),
@@ -77,7 +78,7 @@ def noise_experiment(
     ``noise`` is ``"uniform"`` on [-epsilon, epsilon], or ``"signs"``, always one of the two ends; independent for
     each group, prompt and response. The gains come with their bounds, in the units of the payments.
 
-    Raises :class:`InputError` on a space that is not a :class:`Simplex`, a negative epsilon, or no draws.
+    Raises :class:`InputError` on a space that is not a :class:`Simplex`, a negative epsilon or seed, or no draws.
 
     >>> import tuneaccord as ta
     >>> space = ta.Simplex([0.5, 0.5], ta.KL(1.0))
@@ -86,7 +87,8 @@ def noise_experiment(
     >>> one.largest_gain <= one.square_bound < one.bound
     True
     """
-    _check(space, epsilon, draws, noise)
+    _check(space, epsilon, draws, seed, noise)
+    epsilon, draws, seed = float(epsilon), int(draws), int(seed)
     truth = settle(space, reports)
     rng = np.random.default_rng(seed)
     shape = truth.scores.shape
@@ -103,7 +105,7 @@ def noise_experiment(
         _gathered(truth, group, epsilon, gains[:, group], ranges[:, group], [part[group] for part in lies], draws)
         for group in range(shape[2])
     ]
-    return NoiseExperiment(float(epsilon), draws, seed, noise, tuple(found))
+    return NoiseExperiment(epsilon, draws, seed, noise, tuple(found))
 
 
 def _gathered(truth: Settlement, group: int, epsilon: float, gains, ranges, lies, draws: int) -> NoiseGain:
@@ -179,12 +181,14 @@ def _tilt(divergence, score, base) -> np.ndarray:
     return divergence.tilt(score, np.broadcast_to(base, score.shape))[0]
 
 
-def _check(space, epsilon, draws, noise) -> None:
+def _check(space, epsilon, draws, seed, noise) -> None:
     if not isinstance(space, Simplex):
         raise InputError(f"the experiment needs a Simplex, got {type(space).__name__}.")
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf:
+    if isinstance(epsilon, bool) or not isinstance(epsilon, _NUMBER) or not 0 <= epsilon < math.inf:
         raise InputError(f"epsilon must be a number that is not negative, got {epsilon!r}. Try 0.05.")
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
+    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
         raise InputError(f"draws must be a positive whole number, got {draws!r}. Try 1000.")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed must be a whole number that is not negative, got {seed!r}.")
     if noise not in NOISES:
         raise InputError(f"there is no noise {noise!r}. {nearest(noise, NOISES)}")

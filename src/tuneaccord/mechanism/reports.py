@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,12 +48,21 @@ def check_size(name: str, size: float) -> float:
     """The size as a float, or :class:`InputError`."""
     if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating):
         raise InputError(f"the size of group {name!r} must be a number, got {size!r}. Try its number of members.")
-    if not 0 < size < math.inf:
+    if not 0 < as_float(size) < math.inf:
         raise InputError(
-            f"the size of group {name!r} must be a positive finite number, got {size!r}. "
+            f"the size of group {name!r} must be a positive finite number, got {size!r:.80}. "
             "Leave a group without members out of the list."
         )
     return float(size)
+
+
+def as_float(number: float) -> float:
+    """The number as a float; infinity for an integer beyond the largest float.
+
+    >>> as_float(10**400)
+    inf
+    """
+    return math.inf if isinstance(number, int) and number > sys.float_info.max else float(number)
 
 
 def check_distinct(names: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ and ``net_welfare`` their difference: the number that ``Welfare`` maximises.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -186,7 +186,7 @@ class Settlement:
             rule, payment = from_data(data["rule"], TrainingRule), from_data(data["payment"], PaymentRule)
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise InputError(f"this is not what Settlement.to_dict writes: {error!r}.") from error
         result = settle(space, reports, rule, payment)
         _check_stored(data, result)
@@ -209,22 +209,32 @@ def _report(data: dict, table: TableReward) -> Report:
 def _check_stored(data: dict, result: Settlement) -> None:
     # the same code on the same numbers; another machine's libm may differ in the last digits
     rounding = 1e-12 * float(result.sizes @ np.abs(result.scores).max(axis=(0, 1)))
-    stored = dict(_numbers_in({key: data.get(key) for key in ("model", *result.summary())}))
-    for name, number in _numbers_in({"model": np.asarray(result.model).tolist(), **result.summary()}):
+    stored = dict(_parts_in({key: data.get(key) for key in ("model", *result.summary())}))
+    for name, part in _parts_in({"model": np.asarray(result.model).tolist(), **result.summary()}):
         allowed = 1e-12 if name.startswith("payments") else max(rounding, 1e-12)
-        if not math.isclose(stored.get(name, math.nan), number, rel_tol=1e-9, abs_tol=allowed):
+        if not _agree(stored.get(name), part, allowed):
             raise InputError(
-                f"the stored {name} is {stored.get(name)!r} but its inputs give {number!r}. "
+                f"the stored {name} is {stored.get(name)!r} but its inputs give {part!r}. "
                 "The file was changed, or written by another version."
             )
 
 
-def _numbers_in(data, path: str = ""):
-    """Every number in nested plain data, with the way to it, such as ``payments of clinic``."""
+def _agree(stored, part, allowed: float) -> bool:
+    if isinstance(stored, bool) or not isinstance(part, int | float) or not isinstance(stored, int | float):
+        return stored == part
+    return math.isclose(stored, part, rel_tol=1e-9, abs_tol=allowed)
+
+
+def _parts_in(data, path: str = ""):
+    """Every number and text in nested plain data, with the way to it, such as ``payments of clinic``.
+
+    Sentences are left out: the numbers in them are rounded, and they may be worded anew.
+    """
     if isinstance(data, dict | list):
         for key, part in data.items() if isinstance(data, dict) else enumerate(data):
-            yield from _numbers_in(part, f"{path} of {key}" if path else key)
-    elif isinstance(data, int | float):
+            if key != "statement" or not path.startswith("guarantees"):
+                yield from _parts_in(part, f"{path} of {key}" if path else key)
+    else:
         yield path, data
 
 
@@ -252,6 +262,8 @@ def settle(
     >>> {name: round(payment, 3) for name, payment in result.payments.items()}
     {'clinic': 0.765, 'arcade': 0.291}
     """
+    if isinstance(reports, Report) or not isinstance(reports, Iterable):
+        raise InputError(f"reports must be a list of Report(name, size, reward), got {type(reports).__name__}.")
     reports = tuple(reports)
     for report in reports:
         if not isinstance(report, Report):
@@ -259,7 +271,14 @@ def settle(
     check_distinct(report.name for report in reports)
     if not isinstance(space, ModelSpace):
         raise InputError(f"space must be a space of models such as Simplex(...), got {type(space).__name__}.")
-    rule, payment = rule or Welfare(), payment or Externality()
+    rule = Welfare() if rule is None else rule
+    payment = Externality() if payment is None else payment
+    for name, given, kind, like in (
+        ("rule", rule, TrainingRule, "Welfare()"),
+        ("payment", payment, PaymentRule, "Externality()"),
+    ):
+        if not isinstance(given, kind):
+            raise InputError(f"{name} must be a {kind.__name__} such as {like}, got {given!r:.80}.")
     scores = space.scores([report.reward for report in reports])
     sizes = np.array([report.size for report in reports])
     optimum = rule.choose(space, scores, sizes)

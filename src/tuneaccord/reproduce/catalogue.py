@@ -46,7 +46,7 @@ def reproduce(name: str, samples: int | None = None, seed: int = 0, progress: Pr
     >>> reproduce("table1", samples=100).name
     'table1'
     """
-    if name not in CATALOGUE:
+    if not isinstance(name, str) or name not in CATALOGUE:
         raise InputError(f"there is no reproduction {name!r}. {nearest(name, CATALOGUE)}")
     entry = CATALOGUE[name]
     count = entry.samples if samples is None else samples

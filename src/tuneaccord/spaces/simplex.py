@@ -66,6 +66,9 @@ class Simplex(ModelSpace):
         >>> Simplex.uniform(2, 4, KL(strength=1.0)).base[0]
         array([0.25, 0.25, 0.25, 0.25])
         """
+        for name, count in (("prompts", prompts), ("responses", responses)):
+            if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+                raise InputError(f"{name} must be a positive whole number, got {count!r}.")
         return cls(np.full((prompts, responses), 1.0 / responses), divergence)
 
     @property
@@ -147,6 +150,20 @@ class Simplex(ModelSpace):
         from tuneaccord.specs import from_data
 
         return cls(data["base"], from_data(data["divergence"]), data.get("prompt_weights"))
+
+
+def possible(scores: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Scores (prompts, responses, groups) with 0 for responses that the base cannot give, which count for nothing."""
+    return np.where(base[:, :, None] > 0, scores, 0.0)
+
+
+def centred_at_likeliest(scores: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Scores less those of the base's likeliest response, and 0 where the base is 0.
+
+    A constant changes no payment and would cost it digits, and so would a reward where no policy goes.
+    """
+    likely = base.argmax(axis=1)[:, None, None]
+    return possible(scores - np.take_along_axis(scores, likely, axis=1), base)
 
 
 def table_rewards(scores: np.ndarray) -> list[TableReward]:

@@ -84,11 +84,11 @@ def test_with_the_exact_payment_nothing_is_found(divergence, scale):
     rng = np.random.default_rng(3)
     rule = ta.Welfare(weights=tuple(rng.uniform(0.5, 2, size=3)))
     result = settled(rng, divergence, scale, rule=rule, responses=4)
-    assert attacked(result) <= 1e-12 * money_scale(result)
+    assert attacked(result) <= 1e-12 * money_scale(result, 0)
     report = ta.audit(result, ["g1"], pairs=False, false_names=False)
     assert not report.promise_broken
     assert report.largest_gain == 0.0
-    assert all(lie.gain <= 1e-12 * money_scale(result) for group in report.groups for lie in group.lies)
+    assert all(lie.gain <= 1e-12 * money_scale(result, 1) for group in report.groups for lie in group.lies)
 
 
 @pytest.mark.parametrize("divergence", SMOOTH, ids=name)
@@ -125,7 +125,7 @@ def test_settling_lies_one_by_one_comes_to_the_same(divergence):
     batched = attacked(ta.settle(result.space, result.reports, payment=ta.Free()))
     assert attacked(free) == pytest.approx(batched, rel=0.01)  # fewer settlements than batched steps
     exact = ta.settle(result.space, result.reports, payment=SameExternality())
-    assert attacked(exact) <= 1e-12 * money_scale(exact)
+    assert attacked(exact) <= 1e-12 * money_scale(exact, 0)
 
 
 def test_the_loss_from_a_lie_is_the_divergence_of_the_two_policies():
@@ -138,7 +138,7 @@ def test_the_loss_from_a_lie_is_the_divergence_of_the_two_policies():
         lied = np.atleast_2d(result.space.base) * np.exp(score / 0.7)
         lied /= lied.sum(axis=1, keepdims=True)
         loss = 0.7 * result.space.prompt_weights @ (lied * np.log(lied / result.optimum.model)).sum(axis=1)
-        assert result.utilities["g0"] - lie.utility == pytest.approx(loss, abs=1e-12 * money_scale(result))
+        assert result.utilities["g0"] - lie.utility == pytest.approx(loss, abs=1e-12 * money_scale(result, 0))
 
 
 def test_the_first_heuristic_is_broken_within_its_certificate():

@@ -129,3 +129,32 @@ def test_errors(market):
         ta.audit(result, effort="fast")
     with pytest.raises(ta.InputError, match="sizes must be positive numbers"):
         ta.audit(result, sizes=(0.0, 1.0))
+    for options, message in (
+        ({"scale": 5}, "scale must be two finite numbers"),
+        ({"scale": ("a", "b")}, "scale must be two finite numbers"),
+        ({"scale": (0, np.inf)}, "scale must be two finite numbers"),
+        ({"seed": -1}, "seed must be a whole number that is not negative"),
+        ({"effort": ["quick"]}, "there is no effort"),
+        ({"groups": 3}, "groups must be names"),
+        ({"sizes": "12"}, "sizes must be positive numbers"),
+    ):
+        with pytest.raises(ta.InputError, match=message):
+            ta.audit(result, **options)
+    with pytest.raises(ta.InputError, match="needs what settle"):
+        ta.audit(market[1])
+
+
+def test_a_group_named_twice_is_audited_once_and_is_no_pair(market):
+    report = ta.audit(ta.settle(*market), ["clinic", "clinic"])
+    assert [one.group for one in report.groups] == ["clinic"]
+    assert report.pairs == ()
+
+
+def test_rounding_is_in_a_group_s_own_units(market):
+    """With a small public weight the group's payment, and its rounding, is many times the others' amounts."""
+    space, reports = market
+    plain = ta.audit(ta.settle(space, reports), pairs=False, false_names=False)
+    weights = (1e-6, *[1.0] * (len(reports) - 1))
+    weighed = ta.audit(ta.settle(space, reports, ta.Welfare(weights)), pairs=False, false_names=False)
+    assert weighed.groups[0].rounding > 1e4 * plain.groups[0].rounding
+    assert weighed.groups[1].rounding <= plain.groups[1].rounding

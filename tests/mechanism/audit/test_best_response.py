@@ -179,5 +179,5 @@ def test_projections_are_the_nearest_reports():
 
 
 def test_an_empty_published_range_is_refused():
-    with pytest.raises(ta.InputError, match="scale must be two numbers, low before high"):
+    with pytest.raises(ta.InputError, match="scale must be two finite numbers, low before high"):
         ta.best_response_without_payments(market(np.random.default_rng(11), None), "g0", scale=(1.0, 0.0))

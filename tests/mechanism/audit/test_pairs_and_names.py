@@ -103,3 +103,10 @@ def test_names_on_candidates_and_with_public_weights():
 def test_an_unknown_group_gets_the_nearest_name():
     with pytest.raises(ta.InputError, match="Did you mean 'g0'"):
         ta.false_names(settled(8), "g00")
+
+
+@pytest.mark.parametrize("counts", [(0,), (1.5,), (-1,), 3])
+def test_a_count_of_names_is_a_whole_number_from_one(counts):
+    result = ta.settle(*random_market(np.random.default_rng(0)))
+    with pytest.raises(ta.InputError, match="counts must be whole numbers of names"):
+        ta.false_names(result, "g0", counts)

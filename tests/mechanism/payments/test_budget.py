@@ -134,3 +134,27 @@ def test_identical_groups_do_not_pay_the_price_but_uncorrelated_ones_do():
         found[name] = sum(numbers(result.payments)) / result.price
     assert found["alike"] < 1 < found["opposed"]
     assert found["unrelated"] == pytest.approx(1.0, rel=1e-12)
+
+
+def test_the_suggested_fraction_and_bill_are_enough():
+    result = market()
+    fee = ta.Fee("max", 0.5)
+    low, high = (ta.cost_recovery(result, 1.0, each).recoverable for each in (ta.Fee("max", 0.5, 0.0), fee))
+    externalities = sum(ta.settle(result.space, result.reports).payments.values())
+    assert low == high  # the whole fee, whatever fraction was charged
+    for share in (1 / 3, 0.123441, 2 / 3):
+        bill = externalities + share * (high - externalities)
+        suggestion = ta.cost_recovery(result, bill, fee).suggestion
+        fraction = float(suggestion.split("fraction=")[1].split(")")[0])
+        charged_then = ta.settle(result.space, result.reports, payment=ta.Fee("max", 0.5, fraction))
+        assert sum(charged_then.payments.values()) >= bill * (1 - 1e-12)
+    assert "bill=1234564.25" in ta.cost_recovery(result, 1234564.25).suggestion
+
+
+def test_what_is_no_fee_and_no_strength():
+    result = market()
+    with pytest.raises(ta.InputError, match="fee must be a Fee"):
+        ta.cost_recovery(result, 1.0, "max")
+    for strengths in (1.0, ["x"], "ab"):
+        with pytest.raises(ta.InputError, match="strengths must be"):
+            ta.revenue_curve(result, strengths)

@@ -395,3 +395,13 @@ def test_a_public_policy_must_be_one(policy, message):
     market = [ta.Report("a", 1, ta.TableReward([0.0, 1.0]))]
     with pytest.raises(ta.InputError, match=message):
         ta.settle(ta.Simplex([0.5, 0.5], ta.KL(1.0)), market, payment=ta.EarlyStopped(public=(policy,)))
+
+
+def test_public_policies_are_models_of_the_space():
+    space = ta.Simplex([1.0, 0.0], ta.TotalVariation(0.1))  # prices mass where the base has none, and may not place it
+    reports = [ta.Report("a", 1, ta.TableReward([1.0, 0.0])), ta.Report("b", 1, ta.TableReward([0.0, 10.0]))]
+    with pytest.raises(ta.InputError, match="must be 0 where the base is 0"):
+        ta.settle(space, reports, payment=ta.EarlyStopped(public=[[0.0, 1.0]]))
+    for public in ((), "base", 1):
+        with pytest.raises(ta.InputError, match="public must be a list of at least one model"):
+            ta.EarlyStopped(public=public)

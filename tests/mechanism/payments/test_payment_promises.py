@@ -138,3 +138,22 @@ def test_payments_are_negative_somewhere_where_that_is_not_excluded(case):
     for _ in range(30):
         lowest = min(lowest, *case.market(rng).payments.values())
     assert lowest < -1e-4
+
+
+@pytest.mark.parametrize(
+    ("divergence", "payment"),
+    [
+        (ta.KL(1.0), ta.Fee("max")),
+        (ChiSquared(1.0), ta.Fee("max")),
+        (ta.KL(1.0), ta.Shapley()),
+        (ChiSquared(2.0), ta.BalancedBudget(1.0)),
+        (ta.KL(2.0), ta.Redistribution(1.0)),
+        (ta.KL(2.0), ta.Externality()),
+    ],
+)
+def test_rewards_where_the_base_is_zero_move_no_payment(divergence, payment):
+    rows = [[[0.3, 1.0]], [[1.0, 0.1]]]
+    without = ta.settle(ta.Simplex([0.4, 0.6], divergence), reports_of([1, 1], rows), payment=payment)
+    wild = [[[0.0, 0.3, 1.0]], [[1e15, 1.0, 0.1]]]
+    result = ta.settle(ta.Simplex([0.0, 0.4, 0.6], divergence), reports_of([1, 1], wild), payment=payment)
+    assert result.payments == pytest.approx(without.payments, abs=1e-14)

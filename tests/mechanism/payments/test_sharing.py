@@ -43,7 +43,7 @@ def test_candidates_share_the_price_of_the_chosen_row():
 
 
 def test_sizes_beyond_the_range_of_squares_are_shared():
-    space = ta.Simplex([0.5, 0.5], ta.KL(1e200))
+    space = ta.Simplex([0.5, 0.5], ta.KL(1e100))
     result = ta.settle(space, reports_of([1e200, 1e200], [[[1.0, 0.0]]] * 2), payment=ta.CostShare("size", 1.0))
     assert numbers(result.payments).tolist() == [0.5, 0.5]
 

@@ -53,9 +53,13 @@ def truthful_outcome(result: Settlement) -> Outcome:
     return Outcome(result.sizes * result.optimum.values, result.payments_by_prompt)
 
 
-def money_scale(result: Settlement) -> float:
-    """The largest size-weighted sum of absolute scores, or 1: what rounding in an amount is relative to."""
-    return float((np.abs(result.scores) @ result.sizes).max()) or 1.0
+def money_scale(result: Settlement, index: int) -> float:
+    """What rounding in a group's amounts is relative to: the largest sum of absolute scores times sizes, or 1.
+
+    With public weights the sum carries them, and is divided by the group's own as its payment is.
+    """
+    weights = result.choice.weights
+    return float((np.abs(result.scores) @ (weights * result.sizes)).max() / weights[index]) or 1.0
 
 
 def is_batched(result: Settlement) -> bool:

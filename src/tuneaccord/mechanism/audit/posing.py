@@ -1,13 +1,14 @@
 """One group that registers as several: what it would pay in total, and what it would gain.
 
 The model does not change under a welfare rule, since the pieces' sizes add up, but each piece's presence costs
-the others less. With k equal pieces the total payment is about 1/k of the single one (exactly 1/k while
-a chi-squared price keeps every response possible). No payment of this kind can prevent it: who is who must be
-checked outside the mechanism.
+the others less. With k equal pieces the total payment never exceeds the single one, and where the price is
+smooth it is about 1/k of it (exactly 1/k while a chi-squared price keeps every response possible). No payment
+of this kind can prevent it: who is who must be checked outside the mechanism.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,7 +37,7 @@ def false_names(result: Settlement, group: str, counts: tuple[int, ...] = COUNTS
     """What ``group`` would pay and have under several names, each of an equal part of its size.
 
     A count is left out where the rule or the payment refuses the larger list of groups, such as a list of
-    parameters by group. Raises :class:`InputError` for an unknown group.
+    parameters by group. Raises :class:`InputError` for an unknown group or a count below 1.
 
     >>> import tuneaccord as ta
     >>> space = ta.Simplex(base=[0.5, 0.5], divergence=ta.KL(strength=4.0))
@@ -47,6 +48,8 @@ def false_names(result: Settlement, group: str, counts: tuple[int, ...] = COUNTS
     """
     if group not in result.names:
         raise InputError(f"there is no group {group!r}. {nearest(group, result.names)}")
+    if not isinstance(counts, Iterable) or not all(_is_count(count) for count in counts):
+        raise InputError(f"counts must be whole numbers of names, from 1, got {counts!r}. Try (1, 2, 4, 8).")
     index = result.names.index(group)
     found = []
     for count in counts:
@@ -57,6 +60,10 @@ def false_names(result: Settlement, group: str, counts: tuple[int, ...] = COUNTS
         utility = value - amount
         found.append(FalseNames(group, count, amount, utility, utility - result.utilities[group]))
     return tuple(found)
+
+
+def _is_count(count) -> bool:
+    return isinstance(count, int | np.integer) and not isinstance(count, bool) and count >= 1
 
 
 def _total_payment(result: Settlement, index: int, count: int) -> tuple[float, float] | None:

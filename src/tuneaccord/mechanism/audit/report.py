@@ -70,9 +70,8 @@ class GroupAudit:
                 return f"A lie that pays {self.group} {_amount(found.gain)}: {found.words}; {proved}."
             return f"No lie tried pays {self.group}; {proved}."
         if self.pays:
-            return (
-                f"A lie that pays {self.group} {_amount(found.gain)}: {found.words}. Nothing bounds what others gain."
-            )
+            lie = f"{_amount(found.gain)}: {found.words}"
+            return f"A lie that pays {self.group} {lie}. Nothing bounds what other lies gain."
         return f"No lie tried pays {self.group}, but nothing is proved: the search may have missed one that does."
 
     def to_dict(self) -> dict:
@@ -178,7 +177,7 @@ def _about_false_names(found: tuple[FalseNames, ...], groups: tuple[GroupAudit, 
         if best.gain > rounding[name] and single is not None:
             sentences.append(
                 f"{name} registered as {best.count} groups would pay {_amount(best.payment)} in total instead of "
-                f"{_amount(single)}: check who is who outside the mechanism."
+                f"{_amount(single)} and gain {_amount(best.gain)}: check who is who outside the mechanism."
             )
     return sentences
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -24,11 +24,12 @@ from tuneaccord.mechanism.audit.pairs import alignment, joint_attack
 from tuneaccord.mechanism.audit.posing import false_names as posed_as
 from tuneaccord.mechanism.audit.report import AuditReport, GroupAudit, Lie, PairAudit
 from tuneaccord.mechanism.audit.words import described
-from tuneaccord.mechanism.feasible import Feasible
+from tuneaccord.mechanism.feasible import Feasible, checked_scale
 from tuneaccord.mechanism.misreports import GradientMisreport, RewardMisreport, SizeMisreport, SpreadMisreport
 from tuneaccord.mechanism.rules import Welfare
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.progress import Progress, Silent
+from tuneaccord.rewards import to_numbers
 from tuneaccord.spaces.simplex import Simplex
 
 SIZES = (0.5, 1.0, 2.0)
@@ -61,7 +62,8 @@ def audit(
     what is certified. A lie can only do what the space, rule and payment of ``result`` allow; reports that the
     payment refuses are passed over.
 
-    Raises :class:`InputError` on an unknown group or effort, or on sizes that are not positive numbers.
+    Raises :class:`InputError` on an unknown group or effort, on sizes that are not positive numbers, on a scale that
+    is no range, or on a seed below 0.
 
     Source: the attacks of arXiv 2405.16276 (Theorems 4.1, 4.2 and B.2), and a search of our own.
 
@@ -74,8 +76,13 @@ def audit(
     >>> audit(ta.settle(space, reports, payment=ta.Free())).group("clinic").pays
     True
     """
-    if effort not in EFFORTS:
+    if not isinstance(result, Settlement):
+        raise InputError(f"an audit needs what settle(...) returns, got {type(result).__name__}.")
+    if not isinstance(effort, str) or effort not in EFFORTS:
         raise InputError(f"there is no effort {effort!r}. {nearest(effort, EFFORTS)}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed must be a whole number that is not negative, got {seed!r}.")
+    scale = checked_scale(scale)
     names = _chosen_names(result, groups)
     factors, how = _checked_sizes(sizes), EFFORTS[effort]
     chosen = [result.names.index(name) for name in names]
@@ -96,11 +103,13 @@ def audit(
             advance()
     posed = tuple(row for name in names for row in posed_as(result, name)) if false_names else ()
     skipped = len(chosen) * (len(chosen) - 1) // 2 - len(together) if pairs else 0
-    return AuditReport(tuple(audited), tuple(found), skipped, posed, effort, seed, factors, tuple(map(float, scale)))
+    return AuditReport(tuple(audited), tuple(found), skipped, posed, effort, int(seed), factors, scale)
 
 
 def _chosen_names(result: Settlement, groups: Sequence[str] | None) -> tuple[str, ...]:
-    names = result.names if groups is None else tuple([groups] if isinstance(groups, str) else groups)
+    if groups is not None and not isinstance(groups, Iterable):
+        raise InputError(f"groups must be names of groups, got {groups!r}.")
+    names = result.names if groups is None else ((groups,) if isinstance(groups, str) else tuple(dict.fromkeys(groups)))
     for name in names:
         if name not in result.names:
             raise InputError(f"there is no group {name!r}. {nearest(name, result.names)}")
@@ -109,7 +118,7 @@ def _chosen_names(result: Settlement, groups: Sequence[str] | None) -> tuple[str
 
 def _checked_sizes(sizes: Sequence[float]) -> tuple[float, ...]:
     try:
-        given = sorted({1.0, *map(float, sizes)})
+        given = sorted({1.0, *to_numbers("sizes", sizes).tolist()})
     except (TypeError, ValueError):
         given = [-1.0]
     if not all(0 < one < np.inf for one in given):
@@ -133,7 +142,7 @@ def _audit_group(result, index, factors, scale, effort, rng) -> tuple[GroupAudit
     told["table"] = general_attack(result, index, feasible, factors, begin, effort, rng)
     truth = float(result.sizes[index]), result.scores[:, :, index]
     lies = tuple(_measured(result, index, name, filed) for name, filed in told.items())
-    rounding = ROUNDING * money_scale(result)
+    rounding = ROUNDING * money_scale(result, index)
     best = max(lies, key=lambda lie: lie.gain)
     if not best.gain > rounding:  # which of several lies gains the most rounding says nothing
         best = Lie("truth", "tells the truth", 0.0, 0.0, truth[0])
@@ -208,4 +217,4 @@ def _audit_pair(result, pair, factors, scale, alone, effort, rng) -> PairAudit:
     filed, gain = joint_attack(result, pair, feasible, factors, lies, effort, rng)
     names = tuple(result.names[index] for index in pair)
     words = "; ".join(f"{name} {described(result, i, one)}" for name, i, one in zip(names, pair, filed, strict=True))
-    return PairAudit(names, gain, words, 2 * ROUNDING * money_scale(result))
+    return PairAudit(names, gain, words, ROUNDING * sum(money_scale(result, index) for index in pair))

@@ -170,7 +170,12 @@ def implementability(
     >>> implementability(space, reports, Welfare(), "g0", type_grid(space, 10, seed=1)).implementable
     True
     """
-    rule, index = rule or Welfare(), _index(reports, group)
+    rule, index = Welfare() if rule is None else rule, _index(reports, group)
+    if not isinstance(rule, TrainingRule):
+        raise InputError(f"rule must be a TrainingRule such as Welfare(), got {rule!r:.80}.")
+    types = list(types)
+    if not all(isinstance(each, Report) for each in types):
+        raise InputError("each type must be a Report(name, size, reward); try type_grid(space, 40, seed=0).")
     if not types:
         raise InputError("there is no type to test. Try type_grid(space, 40, seed=0).")
     own, models = [], []
@@ -199,7 +204,7 @@ def type_grid(
     >>> [each.name for each in types]
     ['type 0 (size 4.04)', 'type 1 (size 5.36)', 'type 2 (size 3.5)']
     """
-    low, high = (float(bound) for bound in sizes)
+    low, high = bounds if (bounds := to_numbers("sizes", sizes)).shape == (2,) else (np.nan, np.nan)
     if not 0 < low <= high or not np.isfinite(high):
         raise InputError(f"sizes must be two positive numbers in order, such as (1, 10); got {sizes!r}.")
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:

@@ -1,8 +1,9 @@
 """The externality payment plus the largest entry fee that keeps everybody in.
 
 A fee that depends on the others' reports only leaves truth a dominant strategy. The largest one that no type of
-a group would refuse is the least utility that any type has under the externality payment, so it raises the most
-money that a truthful payment can raise without driving anybody out.
+a group would refuse is the least utility that any type has under the externality payment. Where all truthful
+payments differ by such a fee only, which is proved for rules that are continuous in the reports (not for total
+variation), no truthful payment that drives nobody out raises more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tuneaccord.errors import InputError, nearest
 from tuneaccord.kernel.gibbs import log_gibbs
 from tuneaccord.mechanism.payments.interface import PaymentRule
 from tuneaccord.mechanism.payments.sharing import check_amount
-from tuneaccord.spaces.simplex import Simplex
+from tuneaccord.spaces.simplex import Simplex, centred_at_likeliest, possible
 
 _SCALES = ("max", "sum")
 #: how far from 1 a normalised reward may be: a million float64 roundings
@@ -83,7 +84,7 @@ class Fee(PaymentRule):
         """The largest fee that keeps everybody in, shape (prompts, groups)."""
         space = self._checked(choice)
         weighted = choice.weights * choice.sizes
-        centred = choice.scores - choice.scores[:, :1]  # a constant of the others moves no fee
+        centred = centred_at_likeliest(choice.scores, space.base_model)  # a constant of the others moves no fee
         others = np.einsum("prg,gi->pir", centred, weighted[:, None] * (1 - np.eye(len(weighted))), optimize=True)
         stake = choice.weights[:, None] * self.smallest_size
         if isinstance(space.divergence, KL):
@@ -109,7 +110,7 @@ class Fee(PaymentRule):
                 f"the size of group {int(choice.sizes.argmin()) + 1} is {choice.sizes.min():g}, below the published "
                 f"smallest size {self.smallest_size:g}. Publish a smaller one before anybody reports."
             )
-        self._check_rewards(np.where(space.base_model[:, :, None] > 0, choice.scores, 0.0))
+        self._check_rewards(possible(choice.scores, space.base_model))
         return space
 
     def _check_rewards(self, scores) -> None:

@@ -117,6 +117,8 @@ class EarlyStopped(PaymentRule):
             raise InputError(f"clip must be True or False, got {self.clip!r}.")
         object.__setattr__(self, "fractions", fractions)
         if self.public is not None:
+            if not isinstance(self.public, list | tuple | np.ndarray) or not len(self.public):
+                raise InputError(f"public must be a list of at least one model, got {self.public!r:.80}.")
             object.__setattr__(self, "public", _as_tuples(self.public))
 
     @property
@@ -185,6 +187,8 @@ def _model(space: ModelSpace, given) -> np.ndarray:
         raise InputError(f"a public policy must have the space's shape {tuple(space.shape)}, got {policy.shape}.")
     if (policy < 0).any() or np.abs(policy.sum(axis=1) - 1).max() > 1e-9:
         raise InputError("each row of a public policy must be a distribution: not negative, with sum 1.")
+    if (policy[space.base_model == 0] > 0).any():  # some divergences price it, but no model of the space goes there
+        raise InputError("a public policy must be 0 where the base is 0.")
     return policy
 
 

@@ -17,7 +17,7 @@ from tuneaccord.mechanism.payments.interface import PaymentRule
 from tuneaccord.mechanism.payments.sharing import check_amount
 from tuneaccord.mechanism.rules import Welfare
 from tuneaccord.rewards import to_numbers
-from tuneaccord.spaces.simplex import Simplex
+from tuneaccord.spaces.simplex import Simplex, centred_at_likeliest
 
 _ROUNDING = 1e-12
 
@@ -126,7 +126,7 @@ class BalancedBudget(PaymentRule):
         self._check_strength(space.divergence, largest)
         _check_bounds(choice, largest, self.reward_bound)
         base = space.base_model
-        gains = choice.sizes * (choice.scores - choice.scores[:, :1])
+        gains = choice.sizes * centred_at_likeliest(choice.scores, base)
         gains = gains - np.einsum("pr,prg->pg", base, gains)[:, None]
         due = np.einsum("pr,prg->pg", base, gains**2) / (4 * space.divergence.strength)
         return (groups * due - due.sum(axis=1, keepdims=True)) / (groups - 1)

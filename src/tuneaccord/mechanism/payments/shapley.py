@@ -17,7 +17,7 @@ from tuneaccord.errors import InputError
 from tuneaccord.mechanism.payments.interface import PaymentRule
 from tuneaccord.mechanism.rules import Welfare
 from tuneaccord.spaces.candidates import Candidates
-from tuneaccord.spaces.simplex import Simplex
+from tuneaccord.spaces.simplex import Simplex, centred_at_likeliest
 from tuneaccord.spaces.space import ModelSpace
 
 #: groups up to which all coalitions are enumerated: 2**15 of them
@@ -82,7 +82,7 @@ class Shapley(PaymentRule):
                 f"Shapley shares the net welfare that Welfare() maximises, and the rule is {rule!r}. "
                 "Settle with Welfare() and no weights or boosts, or charge Externality()."
             )
-        scores = _centred(choice.scores)
+        scores = _centred(choice.space, choice.scores)
         values, _ = choice.space.evaluate(scores, choice.optimum.model)
         shares = shapley_values(choice.space, scores, choice.sizes, self.samples, self.seed)
         return choice.sizes * values - shares.by_prompt
@@ -110,6 +110,11 @@ def shapley_values(
     """
     _check_draws(samples, seed)
     scores, sizes = np.asarray(scores, float), np.asarray(sizes, float)
+    if scores.ndim != 3 or sizes.shape != scores.shape[2:]:
+        raise InputError(
+            f"scores must have shape (prompts, responses, groups) and sizes (groups,), got {scores.shape} and "
+            f"{sizes.shape}."
+        )
     if samples is None and len(sizes) <= _ENUMERATED:
         parts = [_exact(part, rows, sizes) for part, rows in _parts(space, scores, 2 ** len(sizes))]
         by_prompt, errors = np.concatenate(parts), np.zeros(len(sizes))
@@ -132,8 +137,8 @@ def coalition_worths(space: ModelSpace, scores: np.ndarray, sizes: np.ndarray) -
     if not isinstance(space, Simplex):
         return np.array([space.optimum(scores, row).support for row in sizes])
     prompts, responses, _ = scores.shape
-    anchor = scores[:, 0]
-    centred = scores - scores[:, :1]
+    centred = centred_at_likeliest(scores, space.base_model)
+    anchor = scores[np.arange(prompts), space.base_model.argmax(axis=1)]
     worths = np.empty((len(sizes), prompts))
     for rows in _slices(len(sizes), prompts * responses):
         score = np.einsum("prg,bg->bpr", centred, sizes[rows], optimize=True)
@@ -194,9 +199,9 @@ def _gains(space, scores, sizes, orders):
     return np.take_along_axis(steps, arrival[:, :, None], axis=1).transpose(0, 2, 1)
 
 
-def _centred(scores: np.ndarray) -> np.ndarray:
-    """Rewards less that of the first response: a constant changes no payment, and would cost it digits."""
-    return scores - scores[:, :1]
+def _centred(space: ModelSpace, scores: np.ndarray) -> np.ndarray:
+    """Rewards less that of one response: a constant changes no payment, and would cost it digits."""
+    return centred_at_likeliest(scores, space.base_model) if isinstance(space, Simplex) else scores - scores[:, :1]
 
 
 def _slices(count: int, numbers_each: int, held: int | None = None) -> Iterator[slice]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tuneaccord.errors import InputError, nearest
 from tuneaccord.mechanism.payments.interface import PaymentRule
+from tuneaccord.mechanism.reports import as_float
 
 _WAYS = ("equal", "size", "value")
 
@@ -86,6 +87,6 @@ def check_amount(name: str, given: float, smallest: float = 0.0) -> float:
     3.0
     """
     number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
-    if not number or not smallest <= given < math.inf:
-        raise InputError(f"{name} must be a finite number of at least {smallest:g}, got {given!r}.")
+    if not number or not smallest <= as_float(given) < math.inf:
+        raise InputError(f"{name} must be a finite number of at least {smallest:g}, got {given!r:.80}.")
     return float(given)

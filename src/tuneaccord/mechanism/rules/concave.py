@@ -50,7 +50,7 @@ class Problem:
     @property
     def spread(self) -> np.ndarray:
         """The largest number of each group's table."""
-        return np.maximum(np.abs(self.tables).max(axis=(0, 1)), TINY)
+        return np.maximum(extent(self.space, self.tables), TINY)
 
     def values(self, optimum: Optimum) -> np.ndarray:
         """Means over prompts."""
@@ -127,7 +127,7 @@ def size_of(problem: Problem) -> float:
     """The size of the objective's numbers, which rounding is relative to."""
     if isinstance(problem.form, LogSum):
         return float(problem.form.powers.sum())
-    return float((np.abs(problem.tables).max(axis=(0, 1)) / problem.form.units).max())
+    return float((extent(problem.space, problem.tables) / problem.form.units).max())
 
 
 def _by_newton(problem: Problem) -> Solution | None:
@@ -186,6 +186,11 @@ def _smooth(problem: Problem) -> bool:
     """Whether probabilities move with scores at all; under total variation they jump."""
     base = problem.space.base_model
     return bool(problem.space.divergence.response(base, base).any())
+
+
+def extent(space: ModelSpace, tables: np.ndarray) -> np.ndarray:
+    """The largest absolute number of each column among the prompts that count."""
+    return np.abs(tables[space.prompt_weights > 0]).max(axis=(0, 1))
 
 
 def largest(space: ModelSpace, tables: np.ndarray) -> np.ndarray:

@@ -108,7 +108,8 @@ def _linear_program(ratios: np.ndarray, prices: np.ndarray) -> tuple[np.ndarray,
     from scipy.optimize import linprog
 
     count, groups = ratios.shape
-    scale = max(float(np.abs(ratios).max()), np.finfo(float).tiny)
+    # where nothing is to be had prices set the scale, or their ratio to it would overflow the solver
+    scale = max(float(np.abs(ratios).max()), 1e-9 * float(np.abs(prices).max())) or 1.0
     found = linprog(
         np.append(prices / scale, -1.0),
         A_ub=np.column_stack([-ratios.T / scale, np.ones(groups)]),

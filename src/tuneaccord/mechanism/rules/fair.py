@@ -14,9 +14,10 @@ import numpy as np
 from tuneaccord.bargaining.forms import LogSum, Minimum
 from tuneaccord.bargaining.solutions import BargainingSolution, Nash
 from tuneaccord.errors import InputError
-from tuneaccord.mechanism.rules.concave import TINY, Problem, distance, largest, solve
+from tuneaccord.mechanism.rules.concave import TINY, Problem, distance, extent, largest, solve
 from tuneaccord.mechanism.rules.interface import TrainingRule, appraised
 from tuneaccord.spaces.candidates import Candidates
+from tuneaccord.spaces.simplex import Simplex, possible
 from tuneaccord.spaces.space import ModelSpace, Optimum
 
 _ROUNDING = 1e-12  # a few thousand float64 roundings
@@ -30,13 +31,14 @@ class ConcaveRule(TrainingRule):
         """What to maximise; None where nobody has a say, and the base stays."""
 
     def choose(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray) -> Optimum:
-        problem = self.problem(space, scores, sizes)
+        seen = _seen(space, scores)
+        problem = self.problem(space, seen, sizes)
         found = None if problem is None else solve(problem)
-        model = self.otherwise(space, scores, sizes) if found is None else found.model
+        model = self.otherwise(space, seen, sizes) if found is None else found.model
         return appraised(space, scores, sizes, model)
 
     def gap(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, optimum: Optimum) -> float:
-        problem = self.problem(space, scores, sizes)
+        problem = self.problem(space, _seen(space, scores), sizes)
         return 0.0 if problem is None else distance(problem, optimum.model)
 
     def otherwise(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -134,7 +136,10 @@ class Bargained(ConcaveRule):
         counted = self.solution.counted(ideal) & (sizes > 0)
         if not counted.any():
             return None
-        harmless = self.solution.acceptable(gains[0], ideal) if isinstance(space, Candidates) else None
+        harmless = None
+        if isinstance(space, Candidates):  # each group on its own scale, or a giant's rounding would excuse harm
+            own = np.maximum(np.abs(gains).max(axis=(0, 1)), TINY)
+            harmless = self.solution.acceptable(gains[0] / own, ideal)
         return Problem(space, gains[:, :, counted], form, harmless)
 
     def gains(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +152,7 @@ class Bargained(ConcaveRule):
         base, _ = space.evaluate(scores, space.base_model)
         gains = sizes * (scores - base[:, None])
         ideal = largest(space, gains)
-        least = np.maximum(_ROUNDING * np.abs(sizes * scores).max(axis=(0, 1)), TINY)
+        least = np.maximum(_ROUNDING * sizes * extent(space, scores), TINY)
         return gains, np.where(ideal > least, ideal, 0.0)
 
     def otherwise(self, space, scores, sizes):
@@ -171,6 +176,11 @@ class SizeShare(TrainingRule):
 
     def gap(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, optimum: Optimum) -> float:
         return space.gap(scores, _shares(sizes), appraised(space, scores, sizes, optimum.model))
+
+
+def _seen(space: ModelSpace, scores: np.ndarray) -> np.ndarray:
+    """The scores that some model can bring about; large ones elsewhere would pass for the scale of the problem."""
+    return possible(scores, space.base_model) if isinstance(space, Simplex) else scores
 
 
 def _shares(sizes: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ exponentiated again::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -77,16 +78,17 @@ def jackknifed(net_welfare, values, payments, at: PoolPolicies) -> dict[str, Jac
     rest, base_rest, rest_without = _log_rest(at.log_policy), _log_rest(at.log_base), _log_rest(at.log_without)
     squares = (policy**2).sum(axis=1)
     welfare = size * changes
+    both = partial(_both, drawn=base > 0)
     return {
-        "net_welfare": _both(
+        "net_welfare": both(
             net_welfare,
             -strength / 2 * (squares - (base**2).sum(axis=1)),
             strength * (policy - base),
             strength * (rest - base_rest),
         ),
-        "values": _both(values, value_bias, pulls, changes),
-        "welfare": _both(values @ size, value_bias @ size, pulls @ size, welfare.sum(axis=-1)),
-        "payments": _both(
+        "values": both(values, value_bias, pulls, changes),
+        "welfare": both(values @ size, value_bias @ size, pulls @ size, welfare.sum(axis=-1)),
+        "payments": both(
             payments,
             -strength / 2 * ((without**2).sum(axis=1) - squares[:, None]) + size * value_bias,
             strength * (without - policy[:, :, None]) + size * pulls,
@@ -95,11 +97,15 @@ def jackknifed(net_welfare, values, payments, at: PoolPolicies) -> dict[str, Jac
     }
 
 
-def _both(estimate, bias, influences, changes) -> Jackknifed:
-    """From each response's influence and from what leaving it out changes, both (prompts, responses, ...)."""
-    count = influences.shape[1]
-    mean = changes.mean(axis=1)
-    spread = ((changes - mean[:, None]) ** 2).sum(axis=1)
+def _both(estimate, bias, influences, changes, drawn) -> Jackknifed:
+    """From each response's influence and from what leaving it out changes, both (prompts, responses, ...).
+
+    ``drawn`` (prompts, responses) are the responses of positive weight: no other one can be left out.
+    """
+    drawn = drawn.reshape(*drawn.shape, *[1] * (changes.ndim - 2))
+    count = drawn.sum(axis=1)
+    mean = (changes * drawn).sum(axis=1) / count
+    spread = (drawn * (changes - mean[:, None]) ** 2).sum(axis=1)
     return Jackknifed(
         estimate=estimate,
         bias=bias,

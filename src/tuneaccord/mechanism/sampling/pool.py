@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from tuneaccord.errors import InputError
-from tuneaccord.mechanism.reports import Report
+from tuneaccord.mechanism.reports import Report, check_distinct
 from tuneaccord.rewards import TableReward, to_numbers
 from tuneaccord.spaces.simplex import Simplex
 
@@ -64,6 +64,7 @@ class SampledPool:
         A reward with a ``scale`` is divided over the full response set and then read off: a divisor from the pool
         would not be what the group values.
         """
+        check_distinct(report.name for report in full_reports)
         full = self.source.scores([report.reward for report in full_reports])
         drawn = np.take_along_axis(full, self.indices[:, :, None], axis=1)
         return [TableReward(drawn[:, :, group]) for group in range(drawn.shape[2])]

@@ -124,7 +124,7 @@ def sampling_report(result: Settlement, *, level: float = 0.95, seed: int = 0, d
     >>> report.payments["clinic"].interval.low < exact < report.payments["clinic"].interval.high
     True
     """
-    _check(result, level)
+    _check(result, level, seed, draws)
     space = result.space
     at = PoolPolicies.solve(result.scores, result.sizes, space.divergence.strength, space.base_model)
     net = result.optimum.values @ result.sizes - result.optimum.price
@@ -175,9 +175,12 @@ def _combined(errors: np.ndarray, weights: np.ndarray) -> float:
     return float(np.sqrt(weights**2 @ errors**2))
 
 
-def _check(result: Settlement, level: float) -> None:
-    if not 0 < level < 1:
+def _check(result: Settlement, level: float, seed: int, draws: int) -> None:
+    if not isinstance(level, int | float | np.floating) or not 0 < level < 1:
         raise InputError(f"level must be between 0 and 1, got {level!r}. Try 0.95.")
+    for name, number, least in (("seed", seed, 0), ("draws", draws, 1)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+            raise InputError(f"{name} must be a whole number of at least {least}, got {number!r}.")
     if not isinstance(result.space, Simplex) or not isinstance(result.space.divergence, KL):
         raise InputError("the sampling errors are known for a Simplex with KL; other divergences have none here.")
     if result.rule != Welfare() or result.payment != Externality():
