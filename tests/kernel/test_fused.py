@@ -95,6 +95,23 @@ def test_kl_payments_agree_with_the_careful_route_also_when_a_group_dominates(ki
 
 
 @KINDS
+@pytest.mark.parametrize("pull", [1e2, 1e3, 1e4])
+@pytest.mark.parametrize("pairs", [1, 300])
+def test_large_terms_that_cancel_leave_the_small_group_its_digits(kind, pull, pairs):
+    """Opposed groups: the score is of order one, its terms are not, and float32 would round them."""
+    rng = np.random.default_rng(14)
+    strong, weak = np.repeat(rng.random((2, 1, 64)), pairs, axis=1), rng.random((2, 1, 64))
+    scores = np.concatenate([strong, -strong, weak], axis=1).astype(kind)
+    sizes = np.append(np.full(2 * pairs, pull / pairs), 1.0)
+    found, hot = fused(scores, sizes, 1.0, None)
+    expected = long_double_payments(scores, sizes, 1.0, None)
+    assert not hot[:, -1].any()
+    # scores are rounded to a float64 of the size of the pull
+    rel = TOLERANCE[kind] + 1e-15 * pull
+    assert found.payments_by_prompt[:, -1] == pytest.approx(expected[:, -1].astype(float), rel=rel)
+
+
+@KINDS
 def test_groups_that_would_overflow_are_reported(kind):
     scores, sizes, _ = market(3, (2, 3, 40), kind)
     sums = kl_sums(scores, None, sizes, sizes.sum() / 1e4, threads=1)

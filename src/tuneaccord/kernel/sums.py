@@ -165,11 +165,11 @@ class KLSums(BlockSums):
         Doubtful ones may be off by more than about 1e-12 of themselves, because the centre is far from the value.
         """
         sizes = np.asarray(sizes, float)
-        values, payments, doubtful = self._payments(sizes, strength)
+        values, payments, doubtful, *score = self._payments(sizes, strength)
         best, rough = strength * (self.top + np.log(self.mass)), values @ sizes
         support, price = best, np.maximum(rough - best, 0.0)
         if self.spread_of_all is not None:
-            fine, good = self._price(sizes, strength)
+            fine, good = self._price(strength, *score)
             support, price = np.where(good, rough - fine, support), np.where(good, fine, price)
         # The policy is in closed form; this is what rounding may do to its net welfare.
         gap = (len(sizes) + 8) * _EPS * (np.abs(support) + np.abs(values) @ sizes)
@@ -177,23 +177,23 @@ class KLSums(BlockSums):
         return AllPayments(sizes, values, payments, support, price, gap, weights), doubtful
 
     def _payments(self, sizes, strength):
-        step = max(1, _LOT // len(sizes))
-        starts = range(0, max(1, len(self.mass)), step)
-        lots = [self._lot(slice(start, start + step), sizes / strength) for start in starts]
-        values, payments, unsure = (np.concatenate(part) for part in zip(*lots, strict=True))
-        return values, strength * payments, unsure
+        """Values, payments, which of these are doubtful, and the mean and magnitude of the whole score's ``y``."""
+        scale, step = sizes / strength, max(1, _LOT // len(sizes))
+        values, payments = np.empty((2, *self.spread.shape))
+        unsure = np.empty(self.spread.shape, bool)
+        shift, magnitude = np.empty((2, len(self.mass)))
+        for start in range(0, len(self.mass), step):
+            rows = slice(start, start + step)
+            mass, centre = self.mass[rows, None], self.centre[rows]
+            offset = (self.values[rows] - centre * mass) / mass
+            found = payment_from_spread(self.spread[rows] / mass, scale * offset, scale * np.abs(centre))
+            values[rows], payments[rows], unsure[rows] = centre + offset, strength * found[0], found[1]
+            shift[rows], magnitude[rows] = offset @ scale, np.abs(centre) @ scale
+        return values, payments, unsure, shift, magnitude
 
-    def _lot(self, rows, scale):
-        mass, centre = self.mass[rows, None], self.centre[rows]
-        offset = (self.values[rows] - centre * mass) / mass
-        return centre + offset, *payment_from_spread(self.spread[rows] / mass, scale * offset, scale * np.abs(centre))
-
-    def _price(self, sizes, strength):
+    def _price(self, strength, shift, magnitude):
         """The price of each prompt from the whole score's spread, and where that is to be trusted."""
-        scale = sizes / strength
-        offset = (self.values - self.centre * self.mass[:, None]) / self.mass[:, None]
-        shift = offset @ scale
-        price, error = _log_mean(self.spread_of_all / self.mass, shift, np.abs(self.centre) @ scale)
+        price, error = _log_mean(self.spread_of_all / self.mass, shift, magnitude)
         return strength * price, (error <= _LOSS * price) | (self.spread_of_all == 0)
 
 

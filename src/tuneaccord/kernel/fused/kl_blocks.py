@@ -27,6 +27,8 @@ from tuneaccord.kernel.fused.arithmetic import (
 
 #: a float32 score beyond this is summed again in float64
 _LARGE_SCORE = np.float32(8.0)
+#: and so is one whose terms add up to more than this without their signs, because large ones may cancel
+_LARGE_TERMS = 16.0
 
 
 @njit(fastmath=SUMS, error_model="numpy")
@@ -176,9 +178,10 @@ def _offset(origin, stride, i0, i1, i2, i3):
 
 @njit(fastmath=EXACT, error_model="numpy")
 def _rows(e, n, r, origin, stride, scale, wide_scale, centre, levels, hot_at, lift, spread, hot, part):
-    """The sums of every group over one block."""
+    """The sums of every group over one block; returns a bound on the sum of all groups' ``|y|``."""
     groups = scale.size
     last = groups - 1
+    reach = 0.0
     for i in range(0, groups, 4):
         i1, i2, i3 = min(i + 1, last), min(i + 2, last), min(i + 3, last)
         level = max(max(levels[i], levels[i1]), max(levels[i2], levels[i3]))
@@ -197,6 +200,7 @@ def _rows(e, n, r, origin, stride, scale, wide_scale, centre, levels, hot_at, li
                 if far > MID * MID:
                     level = 2
             if level < 2:
+                reach += 4.0 * np.sqrt(np.float64(far))
                 for j in range(i, min(i + 4, groups)):
                     levels[j] = level
                 lift[i3], spread[i3] = d3, h3
@@ -212,6 +216,8 @@ def _rows(e, n, r, origin, stride, scale, wide_scale, centre, levels, hot_at, li
                     lift[j], spread[j], far, low = _one_row(e, n, r, row, np.float64(centre[j]), wide_scale[j])
                 if low < -hot_at:
                     hot[part, j] = True
+                reach += np.sqrt(np.float64(far))
+    return reach
 
 
 @njit(fastmath=EXACT, error_model="numpy")
@@ -281,42 +287,49 @@ def run_blocks(r, base, responses, wide_scale, centre, given, parts, first, last
         for start in range(begin, end, width):
             n = min(start + width, end) - start
             origin, base_at = prompt * groups * responses + start, prompt * responses + start
-            if not precise:
-                block_top, block_mass = _block(z, e, n, r, origin, responses, base, base_at, scale)
-                precise = _needs_float64(z, n)
-            if precise:
-                block_top, block_mass = _block(wide, e, n, r, origin, responses, base, base_at, wide_scale)
+            while True:
+                if not precise:
+                    block_top, block_mass = _block(z, e, n, r, origin, responses, base, base_at, scale)
+                    precise = _needs_float64(z, n)
+                if precise:
+                    block_top, block_mass = _block(wide, e, n, r, origin, responses, base, base_at, wide_scale)
+                if block_top == -np.inf:
+                    break
+                if not ready:
+                    ready = True
+                    for i in range(groups):
+                        row = uint64(origin + i * responses)
+                        middle[i] = r[row] + kind(_lift(e, n, r, row, r[row]) / block_mass)
+                        centre[prompt, i] = middle[i]
+                shift, terms = 0.0, 0.0
+                for i in range(groups):
+                    shift += wide_scale[i] * middle[i]
+                    terms += abs(wide_scale[i] * middle[i])
+                if precise:
+                    block_all = _spread_of_all(e, wide, n, shift, hot_at)
+                else:
+                    block_all = _spread_of_all(e, z, n, kind(shift), hot_at)
+                terms += _rows(
+                    e,
+                    n,
+                    r,
+                    origin,
+                    responses,
+                    scale,
+                    wide_scale,
+                    middle,
+                    levels,
+                    hot_at,
+                    block_lift,
+                    block_spread,
+                    hot,
+                    part,
+                )
+                if precise or r.itemsize == 8 or terms <= _LARGE_TERMS:
+                    break
+                precise = True
             if block_top == -np.inf:
                 continue
-            if not ready:
-                ready = True
-                for i in range(groups):
-                    row = uint64(origin + i * responses)
-                    middle[i] = r[row] + kind(_lift(e, n, r, row, r[row]) / block_mass)
-                    centre[prompt, i] = middle[i]
-            shift = 0.0
-            for i in range(groups):
-                shift += wide_scale[i] * middle[i]
-            if precise:
-                block_all = _spread_of_all(e, wide, n, shift, hot_at)
-            else:
-                block_all = _spread_of_all(e, z, n, kind(shift), hot_at)
-            _rows(
-                e,
-                n,
-                r,
-                origin,
-                responses,
-                scale,
-                wide_scale,
-                middle,
-                levels,
-                hot_at,
-                block_lift,
-                block_spread,
-                hot,
-                part,
-            )
             ours = 1.0 if block_top <= peak else np.exp(peak - block_top)
             theirs = 1.0 if block_top >= peak else np.exp(block_top - peak)
             peak = max(peak, block_top)
