@@ -31,10 +31,13 @@ def test_import_loads_nothing_heavy():
     assert not {*HEAVY, "scipy", "numba", "pandas", "pyarrow"} & set(loaded)
 
 
-def test_import_takes_less_than_half_a_second():
-    timed = "import time; start = time.perf_counter(); import tuneaccord; print(time.perf_counter() - start)"
-    seconds = [float(in_a_fresh_python(timed)[0]) for _ in range(5)]
-    assert min(seconds) < 0.5, seconds  # the best of five: other programs may hold the machine
+def test_importing_costs_no_more_than_a_few_times_numpy():
+    timed = (
+        "import time; began = time.perf_counter(); import numpy; then = time.perf_counter(); import tuneaccord; "
+        "print((time.perf_counter() - then) / (then - began))"
+    )
+    ratios = [float(in_a_fresh_python(timed)[0]) for _ in range(5)]
+    assert min(ratios) < 4, ratios  # about 1; a heavy package would be 10 and more
 
 
 def imported_by(path):

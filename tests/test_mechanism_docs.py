@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import tuneaccord as ta
+from tuneaccord.specs import from_data
 
 PAGE = (Path(__file__).parents[1] / "docs" / "mechanism.md").read_text()
 PUBLIC = {name: getattr(ta, name) for name in ta.__all__}
@@ -56,6 +59,21 @@ def test_the_promises_of_a_payment(name):
 def test_only_affine_rules_have_truthful_payments(name):
     rule = PUBLIC[name](ta.Nash()) if name == "Bargained" else PUBLIC[name]()
     assert row(name)[1].startswith("yes") == rule.affine
+
+
+PARAMETERS = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1].splitlines()
+
+
+@pytest.mark.parametrize("line", PARAMETERS)
+def test_the_parameters_are_read(line):
+    part, given = yaml.safe_load(line).popitem()
+    made = from_data(given, {"divergence": ta.Divergence, "rule": ta.TrainingRule, "payment": ta.PaymentRule}[part])
+    assert set(given) - {"kind"} == {field.name for field in dataclasses.fields(made)}
+
+
+@pytest.mark.parametrize("name", variants(ta.PaymentRule) + variants(ta.TrainingRule))
+def test_every_variant_with_parameters_is_shown(name):
+    assert not dataclasses.fields(PUBLIC[name]) or any(f"kind: {name}," in line for line in PARAMETERS)
 
 
 def test_the_example_runs(capsys):

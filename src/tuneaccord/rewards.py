@@ -89,6 +89,21 @@ def divisor_of(reward: RewardModel) -> Scale | None:
     return reward.scale if isinstance(reward, TableReward) else None
 
 
+def to_number_list(name: str, given) -> tuple[float, ...]:
+    """One finite number for each of several things in order, or :class:`InputError`.
+
+    >>> to_number_list("weights", [1, 2])
+    (1.0, 2.0)
+    """
+    try:
+        numbers = to_numbers(name, given)
+    except InputError:
+        numbers = np.empty((0, 0))
+    if numbers.ndim != 1 or not np.isfinite(numbers).all():
+        raise InputError(f"{name} must be a list of finite numbers in order, such as [1.0, 2.0]; got {given!r:.80}.")
+    return tuple(numbers.tolist())
+
+
 def to_numbers(name: str, given) -> np.ndarray:
     """A new float64 array, or :class:`InputError` for ragged rows and for anything but real numbers."""
     try:

@@ -11,6 +11,8 @@ from typing import Any
 
 from tuneaccord.errors import InputError, nearest
 
+_EXAMPLES = {"TrainingRule": "{kind: Welfare}", "PaymentRule": "{kind: Externality}"}
+
 
 def to_data(spec: Any) -> dict:
     """A parameter object as plain data: its class name under ``kind``, then its fields, nested ones likewise.
@@ -46,7 +48,8 @@ def from_data(data: dict, expected: type | None = None) -> Any:
     Bargained(solution=KalaiSmorodinsky())
     """
     if not isinstance(data, dict) or "kind" not in data:
-        raise InputError(f"expected a mapping with a 'kind', such as {{kind: KL, strength: 0.5}}, got {data!r}.")
+        example = _EXAMPLES.get(getattr(expected, "__name__", ""), "{kind: KL, strength: 0.5}")
+        raise InputError(f"expected a mapping with a 'kind', such as {example}, got {data!r:.80}.")
     registry = _registry(expected)
     fields = {key: value for key, value in data.items() if key != "kind"}
     if not isinstance(data["kind"], str) or data["kind"] not in registry:

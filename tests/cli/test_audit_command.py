@@ -80,7 +80,7 @@ def test_a_wrong_charge_breaks_the_promise(monkeypatch):
         ((MARKET, "--group", "clinc"), "Did you mean 'clinic'?"),
         ((MARKET, "--effort", "quik"), "Did you mean 'quick'?"),
         (("nothing.yaml",), "nothing.yaml"),
-        (("nothing.json",), "nothing.json"),
+        (("nothing.json",), "error: settlement nothing.json does not exist"),
     ],
 )
 def test_mistakes(arguments, said):

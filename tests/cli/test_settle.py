@@ -334,7 +334,7 @@ def test_a_lie_that_the_payment_refuses_is_told_as_such(tmp_path):
     path.write_text(Path(MARKET).read_text() + "payment: {kind: Redistribution, largest_size: 5.0}\n")
     result = run("settle", path)
     assert result.exit_code == 0
-    assert "no, such a report is refused" in result.stdout  # the clinic may not claim size 6
+    assert "no, it is refused" in result.stdout  # the clinic may not claim size 6
     lies = json.loads(run("settle", path, "--json").stdout)["what_if"]
     assert [len(lies[name]) for name in ("clinic", "school", "arcade")] == [1, 2, 2]
 

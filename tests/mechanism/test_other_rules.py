@@ -135,3 +135,30 @@ def test_a_lie_that_pays_less_than_the_gap_still_pays():
     lie = ta.what_if(result, "g0", ta.SizeMisreport(1.01))
     assert 0 < lie.utility - result.utilities["g0"] < result.gap
     assert lie_pays(result, "g0", lie)
+
+
+def test_a_rule_that_misses_its_best_model_is_not_called_truthful():
+    @dataclass(frozen=True)
+    class Boast(Partway):
+        affine = True
+
+    status = {one.name: one.status for one in settled(Boast(0.5)).guarantees}
+    assert (status["truthful"], status["nobody worse off"]) == ("bounded", "not claimed")
+    assert {one.name: one.status for one in settled(Boast(1.0)).guarantees}["truthful"] == "exact"
+
+
+def test_a_rule_that_returns_something_else_is_refused():
+    @dataclass(frozen=True)
+    class Bare(TrainingRule):
+        def choose(self, space, scores, sizes):
+            return space.optimum(scores, sizes).model
+
+    with pytest.raises(ta.InputError, match=r"Bare.choose must return an Optimum, got ndarray"):
+        settled(Bare())
+
+
+def test_a_settlement_prints_in_a_few_lines():
+    text = str(settled(None)).splitlines()
+    assert len(text) == 5
+    assert text[0].startswith("g0 (size ")
+    assert text[-1] == "promised: truthful (exact), never negative (exact), nobody worse off (exact)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from tuneaccord.cli.settle import json_text, parse_sizes
 from tuneaccord.config.market import read_market
 from tuneaccord.errors import InputError, MissingDependencyError
 from tuneaccord.files import read_text, write_atomically
-from tuneaccord.mechanism.audit import AuditReport, audit
+from tuneaccord.mechanism.audit import AuditReport, GroupAudit, audit
 from tuneaccord.mechanism.lie_curves import lie_curves
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.progress import Silent
+
+MOST_NAMES = 4  #: an audit tries one, two, four and eight names
 
 
 def run(
@@ -57,8 +60,9 @@ def _settlement(file: Path, strength: float | None, sizes: dict[str, float]) -> 
         return read_market(file, strength, sizes).settle()
     if strength is not None or sizes:
         raise InputError("a stored settlement has its own strength and sizes. Leave --strength and --size out.")
+    text = read_text(file, "settlement")
     try:
-        data = json.loads(read_text(file, "settlement"))
+        data = json.loads(text)
     except ValueError as error:
         raise InputError(f"{file} is not JSON: {error}. Give the settlement.json that settle --out writes.") from None
     if not isinstance(data, dict) or data.get("kind") != "Settlement":
@@ -116,12 +120,20 @@ def _print_groups(out: Console, found: AuditReport) -> None:
             one.group,
             render.number(one.utility),
             render.number(one.regret[0]) if one.pays else "none",
-            "nothing proved" if one.certificate == float("inf") else render.number(one.certificate + one.rounding),
-            render.number(one.gain_without_payments),
+            _at_most(one),
+            render.number(one.gain_without_payments_any_size),
         )
         for one in found.groups
     ]
     out.print(render.table(["group", "utility", "lie gains", "at most", "if nobody paid"], rows))
+    sizes = ", ".join(f"{size:g}" for size in found.sizes)
+    render.sentence(out, f"Lies may claim {sizes} times the true size. If nobody paid: the gain of the best of them.")
+
+
+def _at_most(one: GroupAudit) -> str:
+    if math.isinf(one.certificate):
+        return "nothing proved"
+    return render.number(one.certificate) if one.certificate > one.rounding else "rounding"
 
 
 def _print_false_names(out: Console, found: AuditReport) -> None:
@@ -135,3 +147,5 @@ def _print_false_names(out: Console, found: AuditReport) -> None:
         for name, paid in by_group.items()
     ]
     out.print(render.table(["group", *(f"as {count}" for count in counts)], rows))
+    if any("" in row for row in rows) or len(counts) < MOST_NAMES:
+        render.sentence(out, "Where nothing stands the rule or the payment refuses so many names.")

@@ -28,7 +28,7 @@ def broken_promises(settlement: Settlement, lies: Mapping[str, Sequence[WhatIf]]
     found = []
     # the gap is in units of the rule's objective: with public weights not those of any payment
     gap = settlement.gap / settlement.choice.weights[0]
-    if "truthful" in exact and not gap <= TOLERANCE * money_scale(settlement, 0):
+    if settlement.rule.affine and not gap <= TOLERANCE * money_scale(settlement, 0):
         found.append(f"truthful: the chosen model may be {settlement.gap:.3g} below the best one")
     for index, name in enumerate(settlement.names):
         slack = TOLERANCE * money_scale(settlement, index)

@@ -15,10 +15,11 @@ from rich.console import Console
 
 from tuneaccord.cli import render
 from tuneaccord.cli.errors import PROMISE_FAILED, error_line
-from tuneaccord.cli.recheck import broken_promises, lie_pays
+from tuneaccord.cli.recheck import TOLERANCE, broken_promises, lie_pays
 from tuneaccord.config.market import Market, read_market
 from tuneaccord.errors import InputError
 from tuneaccord.files import write_atomically
+from tuneaccord.mechanism.audit.outcomes import money_scale
 from tuneaccord.mechanism.lie_curves import attempts
 from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, WhatIf
 from tuneaccord.mechanism.money import in_cents, invoices_csv
@@ -246,23 +247,35 @@ def _print_groups(out: Console, market: Market, settlement: Settlement, money: d
         f"welfare {render.number(settlement.welfare)}, price of leaving the base {render.number(settlement.price)}, "
         f"net welfare {render.number(settlement.net_welfare)}",
     )
+    if settlement.forgone > TOLERANCE * max(abs(settlement.welfare), abs(settlement.price)):
+        best = render.number(settlement.net_welfare + settlement.forgone)
+        rule = type(settlement.rule).__name__
+        render.sentence(
+            out, f"The largest net welfare is {best}; {rule} gives up {render.number(settlement.forgone)} of it."
+        )
 
 
 def _print_lies(out: Console, settlement: Settlement, lies: Lies) -> None:
-    render.heading(out, "What if a group had lied: the change in its value and utility")
+    render.heading(out, "What if a group had lied: change in group value (size x value) and utility")
     rows = [
         (name, lie_name, *_lie_cells(settlement, name, lie))
         for name, told in lies.items()
         for lie_name, lie in zip(LIE_NAMES, told, strict=True)
     ]
-    out.print(render.table(["group", "lie", "value", "utility", "would lying have helped?"], rows, left=2))
+    out.print(render.table(["group", "lie", "group value", "utility", "would lying have helped?"], rows, left=2))
+    render.sentence(
+        out,
+        "Two lies of many: twice the size; and rewards moved away from what the others want, by half the distance "
+        "(within the scale). tuneaccord audit looks for better ones.",
+    )
 
 
 def _lie_cells(settlement: Settlement, name: str, lie: WhatIf | None) -> tuple[str, str, str]:
     if lie is None:
-        return "", "", "no, such a report is refused"
+        return "", "", "no, it is refused"
+    least = TOLERANCE * money_scale(settlement, settlement.names.index(name))
+    changes = (lie.group_value - settlement.group_values[name], lie.utility - settlement.utilities[name])
     return (
-        render.number(lie.group_value - settlement.group_values[name]),
-        render.number(lie.utility - settlement.utilities[name]),
+        *(render.number(change if abs(change) > least else 0.0) for change in changes),
         "yes" if lie_pays(settlement, name, lie) else "no",
     )

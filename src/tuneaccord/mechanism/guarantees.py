@@ -6,8 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
+
+from tuneaccord.mechanism.choice import Choice
 from tuneaccord.mechanism.payments import PaymentRule
-from tuneaccord.mechanism.rules import TrainingRule
 
 Status = Literal["exact", "bounded", "not claimed"]
 
@@ -30,20 +32,22 @@ class Guarantee:
         return asdict(self)
 
 
+_ROUNDING = 1e-9  # a million times float64's: a rule that reaches its best model never comes near
 #: what must hold for rewards that were divided by their own sum or maximum
 _DIVIDED = " and that a reward reported with scale 'sum' or 'max' is, so divided, what its group values"
 
 
 def guarantees_of(
-    rule: TrainingRule, payment: PaymentRule, regret_bound: float, divided: bool = False, fixed: bool = True
+    choice: Choice, payment: PaymentRule, regret_bound: float, divided: bool = False
 ) -> tuple[Guarantee, ...]:
-    """The promises of a training rule with a payment rule.
+    """The promises of a payment rule for a model that was chosen by a rule.
 
     ``regret_bound`` is certified for the reports that were settled; ``divided`` says whether a reward was
-    divided by a number of its own (``TableReward.scale``); ``fixed`` whether the set of models was fixed before
-    anybody reported.
+    divided by a number of its own (``TableReward.scale``). A rule that calls itself affine and misses the best
+    model by more than rounding is not taken at its word.
     """
-    affine = rule.affine
+    fixed, short = choice.space.fixed, choice.gap > _slack(choice)
+    affine = choice.rule.affine and not short
     return (
         _truthful(affine and payment.truthful and fixed, regret_bound, divided),
         _claim(
@@ -61,7 +65,7 @@ def guarantees_of(
             "A group may do better by staying out.",
             0.0,
         ),
-        *_weaker_promise(affine, payment),
+        *_weaker_promise(affine, payment, bool((choice.scores < 0).any())),
         Guarantee(
             "budget",
             "exact" if payment.budget else "not claimed",
@@ -95,12 +99,19 @@ def _truthful(holds: bool, regret_bound: float, divided: bool) -> Guarantee:
     )
 
 
-def _weaker_promise(affine: bool, payment: PaymentRule) -> tuple[Guarantee, ...]:
+def _weaker_promise(affine: bool, payment: PaymentRule, negative: bool) -> tuple[Guarantee, ...]:
     """What is left of "nobody worse off" where that is too much to claim: no payment above the value."""
     if payment.nobody_worse_off or not (affine and payment.individually_rational):
         return ()
-    statement = "No truthful group pays more than the model is worth to it, as long as no reward is negative."
-    return (Guarantee("utility not negative", "exact", statement, 0.0),)
+    statement = "No truthful group pays more than the model is worth to it; no reward is negative."
+    otherwise = "Some rewards are negative: a group may pay more than the model is worth to it."
+    return (_claim("utility not negative", not negative, statement, otherwise, 0.0),)
+
+
+def _slack(choice: Choice) -> float:
+    """What rounding may leave of a gap: relative to all that the groups could be worth together."""
+    worth = np.abs(choice.scores) @ (choice.weights * choice.sizes)
+    return _ROUNDING * (float(worth.max()) + float(np.abs(choice.optimum.price).max()))
 
 
 def _claim(name: str, holds: bool, statement: str, otherwise: str, bound: float) -> Guarantee:

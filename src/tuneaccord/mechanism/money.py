@@ -66,5 +66,8 @@ def invoices_csv(
         writer.writerow([name, size, values[name], payments[name], rate, money[name], currency])
     with localcontext(prec=_EXACT):
         total = sum(money.values(), Decimal("0.00"))
-    writer.writerow(["total", "", "", math.fsum(payments.values()), rate, total, currency])
+    paid = math.fsum(payments.values())
+    if abs(paid) <= 1e-12 * math.fsum(map(abs, payments.values())):  # a balanced budget, up to rounding
+        paid = 0.0
+    writer.writerow(["total", "", "", paid, rate, total, currency])
     return table.getvalue()

@@ -56,6 +56,16 @@ class Settlement:
         """The chosen policy in the shape of the space's base, or the chosen candidate's name."""
         return self.space.shown(self.optimum.model)
 
+    def __str__(self) -> str:
+        lines = [
+            f"{report.name} (size {report.size:g}): value {self.values[report.name]:.4g}, "
+            f"pays {self.payments[report.name]:.4g}, utility {self.utilities[report.name]:.4g}"
+            for report in self.reports
+        ]
+        total = f"welfare {self.welfare:.4g}, price {self.price:.4g}, net welfare {self.net_welfare:.4g}"
+        promised = ", ".join(f"{one.name} ({one.status})" for one in self.guarantees if one.status != "not claimed")
+        return "\n".join([*lines, total, f"promised: {promised or 'nothing'}"])
+
     @cached_property
     def values(self) -> dict[str, float]:
         """What the model is worth to one member of each group."""
@@ -131,7 +141,7 @@ class Settlement:
     def guarantees(self) -> tuple[Guarantee, ...]:
         """What holds, and what is not claimed."""
         divided = any(divisor_of(report.reward) for report in self.reports)
-        return guarantees_of(self.rule, self.payment, self.regret_bound, divided, self.space.fixed)
+        return guarantees_of(self.choice, self.payment, self.regret_bound, divided)
 
     def _mean(self, by_prompt: np.ndarray) -> np.ndarray:
         return self.space.prompt_weights @ by_prompt
@@ -282,5 +292,10 @@ def settle(
     scores = space.scores([report.reward for report in reports])
     sizes = np.array([report.size for report in reports])
     optimum = rule.choose(space, scores, sizes)
+    if not isinstance(optimum, Optimum):
+        raise InputError(
+            f"{type(rule).__name__}.choose must return an Optimum, got {type(optimum).__name__}. Try: values, price = "
+            "space.evaluate(scores, model); return Optimum(model, space.optimum(scores, sizes).support, values, price)."
+        )
     charges = payment.charge(Choice(space, scores, sizes, rule, optimum))
     return Settlement(space, reports, rule, payment, scores, optimum, charges)

@@ -14,6 +14,7 @@ KINDS = {
     "size": ("factor", "size", "reported size ÷ true size (factor α, log scale)"),
     "shift": ("shift", "reward", "reward shift β (no unit; 1 is the truth)"),
 }
+_NOTHING = 1e-9  #: of a group's largest amount; smaller changes are rounding
 CHANGE = "change against truth\n(units of size × reward)"
 
 
@@ -62,8 +63,9 @@ def _misreport_panel(panel, group: str, kind: str, outcomes: dict) -> None:
         _log_axis(panel, at)
     panel.axhline(0, color=COLOURS["grid"], linewidth=0.8, zorder=0)
     panel.axvline(1, color=COLOURS["ink"], linewidth=1.0, linestyle=":", zorder=0)
-    if all(row == outcomes["truth"] for _, row in points):
-        panel.set_ylim(-1, 1)
+    pairs = [(row[field], outcomes["truth"][field]) for _, row in points for field, _, _ in CURVES.values()]
+    if max(abs(lie - truth) for lie, truth in pairs) <= _NOTHING * max(abs(lie) for lie, _ in pairs):
+        panel.set_ylim(-1, 1)  # rounding is no curve
     panel.annotate("truth", (1, 1), (3, 0), ("data", "axes fraction"), "offset points", va="top")
     _label_ends(panel, at[-1], ends)
     panel.set_title(f"{short(group)}: false {KINDS[kind][1]}", fontsize=9.5)

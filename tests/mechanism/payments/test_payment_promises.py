@@ -157,3 +157,10 @@ def test_rewards_where_the_base_is_zero_move_no_payment(divergence, payment):
     wild = [[[0.0, 0.3, 1.0]], [[1e15, 1.0, 0.1]]]
     result = ta.settle(ta.Simplex([0.0, 0.4, 0.6], divergence), reports_of([1, 1], wild), payment=payment)
     assert result.payments == pytest.approx(without.payments, abs=1e-14)
+
+
+def test_a_utility_is_not_promised_where_rewards_are_negative():
+    space = ta.Simplex([0.5, 0.5], ta.KL(20.0))
+    reports = [ta.Report("a", 3, ta.TableReward([-10.0, -90.0])), ta.Report("b", 1, ta.TableReward([1.0, 0.0]))]
+    result = ta.settle(space, reports, payment=ta.Shapley())
+    assert {one.name: one.status for one in result.guarantees}["utility not negative"] == "not claimed"

@@ -65,7 +65,8 @@ class GroupAudit:
                 f"but this one gains {_amount(found.gain)}: {found.words}."
             )
         if math.isfinite(self.certificate):
-            proved = f"at these reports no lie can gain more than {_amount(self.certificate + self.rounding)}"
+            most = _amount(self.certificate) if self.certificate > self.rounding else "rounding"
+            proved = f"at these reports no lie can gain more than {most}"
             if self.pays:
                 return f"A lie that pays {self.group} {_amount(found.gain)}: {found.words}; {proved}."
             return f"No lie tried pays {self.group}; {proved}."
@@ -126,6 +127,9 @@ class AuditReport:
     seed: int
     sizes: tuple[float, ...]  #: the claimed sizes that were tried, in units of the true one
     scale: tuple[float, float]  #: the range of rewards without a divisor
+
+    def __str__(self) -> str:
+        return "\n".join(self.verdicts)
 
     @property
     def promise_broken(self) -> bool:

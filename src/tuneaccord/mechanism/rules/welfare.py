@@ -8,7 +8,7 @@ import numpy as np
 
 from tuneaccord.errors import InputError
 from tuneaccord.mechanism.rules.interface import TrainingRule, appraised
-from tuneaccord.rewards import to_numbers
+from tuneaccord.rewards import to_number_list
 from tuneaccord.spaces.space import ModelSpace, Optimum
 
 
@@ -35,14 +35,10 @@ class Welfare(TrainingRule):
 
     def __post_init__(self) -> None:
         for name in ("weights", "boosts"):
-            given = getattr(self, name)
-            if given is None:
-                continue
-            numbers = to_numbers(name, given)
-            if numbers.ndim != 1 or not np.isfinite(numbers).all() or (name == "weights" and (numbers <= 0).any()):
-                kind = "positive finite" if name == "weights" else "finite"
-                raise InputError(f"{name} must be a list of {kind} numbers, got {given!r:.80}.")
-            object.__setattr__(self, name, tuple(numbers.tolist()))
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, to_number_list(name, getattr(self, name)))
+        if self.weights is not None and min(self.weights, default=1.0) <= 0:
+            raise InputError(f"weights must be positive, got {min(self.weights):g}. Leave a group without weight out.")
 
     def choose(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray) -> Optimum:
         if self.weights is None and self.boosts is None:
