@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class TuneaccordError(Exception):
@@ -32,6 +33,17 @@ class StorageError(TuneaccordError):
 
 class MissingDependencyError(TuneaccordError, ImportError):
     """A feature needs an optional part that is not installed."""
+
+
+def whole_number(name: str, number: object, least: int) -> int:
+    """``number`` as an int, or :class:`InputError` unless it is a whole number of at least ``least``.
+
+    >>> whole_number("seed", 3, least=0)
+    3
+    """
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, got {number!r:.80}.")
+    return int(number)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

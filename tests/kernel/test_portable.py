@@ -288,8 +288,8 @@ GOOD = np.random.default_rng(0).uniform(size=(2, 3, 4))
         ({"prompt_weights": [1.0]}, "each of the 2 prompts"),
         ({"prompt_weights": "equal"}, "prompt_weights must be .* numbers"),
         ({"tier": "fusd"}, "Did you mean 'fused'"),
-        ({"threads": 0}, "whole number from 1"),
-        ({"threads": True}, "whole number from 1"),
+        ({"threads": 0}, "threads must be a whole number of at least 1"),
+        ({"threads": True}, "threads must be a whole number of at least 1"),
         ({"scores": "tensor", "tier": "fused"}, "tier='portable'"),
     ],
 )

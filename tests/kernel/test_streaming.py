@@ -291,8 +291,8 @@ def test_bad_arguments_are_named(tmp_path, sizes, divergence, complaint):
     ("changed", "complaint"),
     [
         ({"paths": None}, "paths must be the path of a Parquet file"),
-        ({"batch_rows": 0}, "batch_rows must be a whole number from 1"),
-        ({"chunk_prompts": "many"}, "chunk_prompts must be a whole number from 1"),
+        ({"batch_rows": 0}, "batch_rows must be a whole number of at least 1"),
+        ({"chunk_prompts": "many"}, "chunk_prompts must be a whole number of at least 1"),
         ({"prompt_weights": [0.5, 0.5]}, "prompt_weights must map each prompt"),
         ({"prompt_weights": dict.fromkeys([f"p{i}" for i in range(PROMPTS)], "x")}, "prompt_weights must be"),
     ],

@@ -259,9 +259,9 @@ def test_one_type_is_no_test():
         (lambda: ta.Implementability.from_matrix([[1.0]], ["a", "b"]), "1 types but 2 names"),
         (lambda: ta.implementability(*market(1), None, "g9", []), "there is no group 'g9'"),
         (lambda: ta.implementability(*market(1), None, "g0", []), "there is no type to test"),
-        (lambda: ta.type_grid(market(1)[0], 0, seed=1), "count must be a positive whole number"),
+        (lambda: ta.type_grid(market(1)[0], 0, seed=1), "count must be a whole number of at least 1"),
         (lambda: ta.type_grid(market(1)[0], 2, seed=1, sizes=(3, 1)), "sizes must be two positive numbers"),
-        (lambda: ta.payment_equivalence(*market(1), "g0", 0), "steps must be a positive whole number"),
+        (lambda: ta.payment_equivalence(*market(1), "g0", 0), "steps must be a whole number of at least 1"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -88,8 +88,8 @@ def test_divided_rewards_are_divided_before_the_noise():
     ("change", "message"),
     [
         ({"epsilon": -0.1}, "epsilon must be a number that is not negative"),
-        ({"draws": 0}, "draws must be a positive whole number"),
-        ({"seed": -1}, "seed must be a whole number that is not negative"),
+        ({"draws": 0}, "draws must be a whole number of at least 1"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"noise": "sign"}, "Did you mean 'signs'"),
     ],
 )

@@ -136,5 +136,5 @@ def test_a_divergence_is_asked_for():
 
 @pytest.mark.parametrize("counts", [(1, 0), (-1, 2), (1.5, 2), (True, 2)])
 def test_a_pool_has_prompts_and_replies(counts):
-    with pytest.raises(ta.InputError, match="must be a positive whole number"):
+    with pytest.raises(ta.InputError, match="must be a whole number of at least 1"):
         ta.Simplex.uniform(*counts, ta.KL(1.0))

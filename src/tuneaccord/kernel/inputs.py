@@ -8,7 +8,7 @@ import numpy as np
 
 from tuneaccord.divergence import Divergence
 from tuneaccord.divergence.ratio import distribution
-from tuneaccord.errors import InputError, MissingDependencyError, nearest
+from tuneaccord.errors import InputError, MissingDependencyError, nearest, whole_number
 from tuneaccord.kernel.arrays import blocks, is_tensor, like, namespace, to_numpy
 from tuneaccord.rewards import to_numbers
 
@@ -121,8 +121,8 @@ def use_fused(tier: str, threads: int | None, scores) -> bool:
     """
     if tier not in _TIERS:
         raise InputError(f"tier must be one of {', '.join(_TIERS)}, got {tier!r}. {nearest(str(tier), _TIERS)}")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1):
-        raise InputError(f"threads must be a whole number from 1, or None for all cores, got {threads!r}.")
+    if threads is not None:  # None is all cores
+        whole_number("threads", threads, least=1)
     if tier == "portable":
         return False
     installed = find_spec("numba") is not None

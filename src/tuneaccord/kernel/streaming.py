@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from tuneaccord.divergence import Divergence
-from tuneaccord.errors import InputError
+from tuneaccord.errors import InputError, whole_number
 from tuneaccord.kernel.result import AllPayments, prompt_mean_weights
 from tuneaccord.progress import Progress, Silent
 
@@ -61,8 +61,7 @@ def payments_from_parquet(
         raise InputError(f"divergence must be a Divergence such as KL(strength=0.5), got {divergence!r}.")
     numbers = np.array([_size(name, size) for name, size in sizes.items()])
     for name, count in (("batch_rows", batch_rows), ("chunk_prompts", chunk_prompts)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-            raise InputError(f"{name} must be a whole number from 1, got {count!r}.")
+        whole_number(name, count, least=1)
     from tuneaccord.kernel.parquet import table_of
     from tuneaccord.kernel.passes import payments_of
 

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tuneaccord.divergence import KL
-from tuneaccord.errors import InputError, nearest
+from tuneaccord.errors import InputError, nearest, whole_number
 from tuneaccord.mechanism.feasible import Feasible
 from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, SpreadMisreport
 from tuneaccord.mechanism.reports import Report
@@ -186,9 +186,7 @@ def _check(space, epsilon, draws, seed, noise) -> None:
         raise InputError(f"the experiment needs a Simplex, got {type(space).__name__}.")
     if isinstance(epsilon, bool) or not isinstance(epsilon, _NUMBER) or not 0 <= epsilon < math.inf:
         raise InputError(f"epsilon must be a number that is not negative, got {epsilon!r}. Try 0.05.")
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
-        raise InputError(f"draws must be a positive whole number, got {draws!r}. Try 1000.")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed must be a whole number that is not negative, got {seed!r}.")
+    whole_number("draws", draws, least=1)
+    whole_number("seed", seed, least=0)
     if noise not in NOISES:
         raise InputError(f"there is no noise {noise!r}. {nearest(noise, NOISES)}")

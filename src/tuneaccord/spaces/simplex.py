@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuneaccord.divergence import Divergence
-from tuneaccord.errors import InputError
+from tuneaccord.errors import InputError, whole_number
 from tuneaccord.rewards import RewardModel, TableReward, to_numbers
 from tuneaccord.spaces.space import ModelSpace, Optimum
 
@@ -66,9 +66,7 @@ class Simplex(ModelSpace):
         >>> Simplex.uniform(2, 4, KL(strength=1.0)).base[0]
         array([0.25, 0.25, 0.25, 0.25])
         """
-        for name, count in (("prompts", prompts), ("responses", responses)):
-            if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-                raise InputError(f"{name} must be a positive whole number, got {count!r}.")
+        prompts, responses = whole_number("prompts", prompts, 1), whole_number("responses", responses, 1)
         return cls(np.full((prompts, responses), 1.0 / responses), divergence)
 
     @property

@@ -133,7 +133,7 @@ def test_errors(market):
         ({"scale": 5}, "scale must be two finite numbers"),
         ({"scale": ("a", "b")}, "scale must be two finite numbers"),
         ({"scale": (0, np.inf)}, "scale must be two finite numbers"),
-        ({"seed": -1}, "seed must be a whole number that is not negative"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"effort": ["quick"]}, "there is no effort"),
         ({"groups": 3}, "groups must be names"),
         ({"sizes": "12"}, "sizes must be positive numbers"),

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tuneaccord.errors import InputError, nearest
+from tuneaccord.errors import InputError, nearest, whole_number
 from tuneaccord.mechanism.audit.attack import EFFORTS, Effort, general_attack
 from tuneaccord.mechanism.audit.best_response import BestResponse, best_response_without_payments, rows_of
 from tuneaccord.mechanism.audit.outcomes import (
@@ -80,8 +80,7 @@ def audit(
         raise InputError(f"an audit needs what settle(...) returns, got {type(result).__name__}.")
     if not isinstance(effort, str) or effort not in EFFORTS:
         raise InputError(f"there is no effort {effort!r}. {nearest(effort, EFFORTS)}")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed must be a whole number that is not negative, got {seed!r}.")
+    whole_number("seed", seed, least=0)
     scale = checked_scale(scale)
     names = _chosen_names(result, groups)
     factors, how = _checked_sizes(sizes), EFFORTS[effort]

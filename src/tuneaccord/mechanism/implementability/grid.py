@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tuneaccord.errors import InputError, nearest
+from tuneaccord.errors import InputError, nearest, whole_number
 from tuneaccord.mechanism.implementability.cycles import least_mean_cycle, shortest_paths
 from tuneaccord.mechanism.reports import Report
 from tuneaccord.mechanism.rules import TrainingRule, Welfare
@@ -207,8 +207,7 @@ def type_grid(
     low, high = bounds if (bounds := to_numbers("sizes", sizes)).shape == (2,) else (np.nan, np.nan)
     if not 0 < low <= high or not np.isfinite(high):
         raise InputError(f"sizes must be two positive numbers in order, such as (1, 10); got {sizes!r}.")
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise InputError(f"count must be a positive whole number, got {count!r}.")
+    whole_number("count", count, least=1)
     rng = np.random.default_rng(seed)
     tables = rng.uniform(size=(count, *space.shape))
     drawn = np.clip(np.exp(rng.uniform(np.log(low), np.log(high), size=count)), low, high)
@@ -253,8 +252,7 @@ def payment_equivalence(
     >>> [payment_equivalence(space, reports, "a", steps).width < 1 / (4 * steps) for steps in (1, 10, 100)]
     [True, True, True]
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InputError(f"steps must be a positive whole number, got {steps!r}.")
+    whole_number("steps", steps, least=1)
     index = _index(reports, group)
     table = space.scores([report.reward for report in reports])[:, :, index]
     constant = np.broadcast_to(table.mean(axis=1, keepdims=True), table.shape)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuneaccord.errors import InputError
+from tuneaccord.errors import InputError, whole_number
 from tuneaccord.mechanism.payments.interface import PaymentRule
 from tuneaccord.mechanism.rules import Welfare
 from tuneaccord.spaces.candidates import Candidates
@@ -214,5 +214,4 @@ def _check_draws(samples, seed) -> None:
     whole = isinstance(samples, int | np.integer) and not isinstance(samples, bool)
     if samples is not None and (not whole or samples < 4 or samples % 2):
         raise InputError(f"samples must be an even number of orders, at least 4, got {samples!r}. Try 2000.")
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"seed must be a whole number that is not negative, got {seed!r}.")
+    whole_number("seed", seed, least=0)

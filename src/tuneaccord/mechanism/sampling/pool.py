@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tuneaccord.errors import InputError
+from tuneaccord.errors import InputError, whole_number
 from tuneaccord.mechanism.reports import Report, check_distinct
 from tuneaccord.rewards import TableReward, to_numbers
 from tuneaccord.spaces.simplex import Simplex
@@ -96,9 +96,8 @@ def sample_pool(space: Simplex, responses: int, seed: int, proposal=None) -> Sam
     """
     if not isinstance(space, Simplex):
         raise InputError(f"responses are sampled from a Simplex, got {type(space).__name__}.")
-    for name, number, least in (("responses", responses, 1), ("seed", seed, 0)):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-            raise InputError(f"{name} must be a whole number of at least {least}, got {number!r}.")
+    whole_number("responses", responses, least=1)
+    whole_number("seed", seed, least=0)
     base = np.atleast_2d(space.base)
     law = base if proposal is None else _checked_proposal(proposal, base)
     rng = np.random.default_rng(int(seed))

@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 
 from tuneaccord.divergence import KL
-from tuneaccord.errors import InputError
+from tuneaccord.errors import InputError, whole_number
 from tuneaccord.mechanism.payments.externality import Externality
 from tuneaccord.mechanism.rules import Welfare
 from tuneaccord.mechanism.sampling.jackknife import Jackknifed, PoolPolicies, jackknifed
@@ -178,9 +178,8 @@ def _combined(errors: np.ndarray, weights: np.ndarray) -> float:
 def _check(result: Settlement, level: float, seed: int, draws: int) -> None:
     if not isinstance(level, int | float | np.floating) or not 0 < level < 1:
         raise InputError(f"level must be between 0 and 1, got {level!r}. Try 0.95.")
-    for name, number, least in (("seed", seed, 0), ("draws", draws, 1)):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-            raise InputError(f"{name} must be a whole number of at least {least}, got {number!r}.")
+    whole_number("seed", seed, least=0)
+    whole_number("draws", draws, least=1)
     if not isinstance(result.space, Simplex) or not isinstance(result.space.divergence, KL):
         raise InputError("the sampling errors are known for a Simplex with KL; other divergences have none here.")
     if result.rule != Welfare() or result.payment != Externality():
