@@ -41,15 +41,14 @@ def solved(scores, sizes: np.ndarray, divergence: Divergence, base, weights=None
 def compiled(scores: np.ndarray, sizes: np.ndarray, divergence: Divergence, base, weights, threads) -> AllPayments:
     """By numba, where it has the divergence; what it leaves out, and other divergences, by :func:`solved`."""
     from tuneaccord.kernel.fused.scores import total_scores
-    from tuneaccord.kernel.fused.solved import solved_payments
+    from tuneaccord.kernel.fused.solved import is_compiled, solved_payments
 
-    answer = solved_payments(scores, base, sizes, divergence, threads)
-    if answer is None:
+    if not is_compiled(divergence):
         return solved(scores, sizes, divergence, base, weights)
-    payments, missing = answer
     score, offset = total_scores(scores, sizes, threads), scores[:, :, 0].astype(float)
     ours = np.full(score.shape, 1.0 / score.shape[1]) if base is None else base
     policy, dual = divergence.tilt(score, ours)
+    payments, missing = solved_payments(scores, base, sizes, divergence, threads, (score, policy))
     price, gains = divergence.price(policy, ours), np.zeros(payments.shape)
     for rows, pieces in blocks(scores):
         for piece in pieces:

@@ -38,9 +38,7 @@ class Choice:
         With public weights ``c`` and boosts ``b``: the largest ``sum_{j != i} c_j w_j v_j - D + b``, minus the same
         sum at the chosen model, divided by ``c_i``.
         """
-        space = self.rule.space_for(self.space)
-        values, price = space.evaluate(self.scores, self.optimum.model)
-        chosen = Optimum(self.optimum.model, self.optimum.support, values, price)
+        space, chosen = self.rule.as_priced(self.space, self.scores, self.optimum)
         return space.externalities(self.scores, self.weights * self.sizes, chosen) / self.weights
 
     @cached_property

@@ -21,14 +21,26 @@ from tuneaccord.kernel.fused.total_variation import total_variation_payments
 _FAMILIES = {ReverseKL: "reverse_kl", SquaredHellinger: "hellinger", JensenShannon: "jensen_shannon", Alpha: "alpha"}
 
 
+def is_compiled(divergence: Divergence) -> bool:
+    """Whether there is compiled code for ``divergence``.
+
+    >>> is_compiled(TotalVariation(1.0))
+    True
+    """
+    return isinstance(divergence, (ChiSquared, TotalVariation, *_FAMILIES))
+
+
 def solved_payments(
     scores: np.ndarray,
     base: np.ndarray | None,
     sizes: np.ndarray,
     divergence: Divergence,
     threads: int | None = None,
+    solution: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Every payment, (prompts, groups), and which are missing; None for a divergence without compiled code.
+
+    ``solution`` is the size-weighted score and the policy for it, both (prompts, responses), where they are known.
 
     ``scores`` is (prompts, groups, responses), contiguous; ``base`` (prompts, responses), None for a uniform one. A
     missing payment is not wrong, it was left out: take it from ``divergence.externalities``. A group that carries
@@ -39,14 +51,15 @@ def solved_payments(
     >>> payments, missing.any()
     (array([[1.5, 0. ]]), np.False_)
     """
-    score = total_scores(scores, sizes, threads)
+    if not is_compiled(divergence):
+        return None
+    score, policy = solution or (total_scores(scores, sizes, threads), None)
     if isinstance(divergence, TotalVariation):
         payments = total_variation_payments(scores, base, sizes, divergence.strength, score, threads)
         return payments, _dominating(scores, sizes)
-    if not isinstance(divergence, (ChiSquared, *_FAMILIES)):
-        return None
     ours = np.full(score.shape, 1.0 / score.shape[1]) if base is None else np.asarray(base, float)
-    policy, _ = divergence.tilt(score, ours)
+    if policy is None:
+        policy, _ = divergence.tilt(score, ours)
     ratio = np.divide(policy, ours, out=np.ones_like(policy), where=ours > 0)
     if isinstance(divergence, ChiSquared):
         payments, missing = chi_squared_payments(scores, base, sizes, divergence.strength, score, ratio, threads)

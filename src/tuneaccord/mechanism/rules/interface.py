@@ -43,6 +43,14 @@ class TrainingRule(ABC):
         """The space with the prices of the rule's objective."""
         return space
 
+    def as_priced(self, space: ModelSpace, scores: np.ndarray, optimum: Optimum) -> tuple[ModelSpace, Optimum]:
+        """The space with the prices of the rule's objective, and ``optimum`` with its price there."""
+        own = self.space_for(space)
+        if own is space:
+            return space, optimum
+        values, price = own.evaluate(scores, optimum.model)
+        return own, Optimum(optimum.model, optimum.support, values, price)
+
 
 def appraised(space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, model: np.ndarray) -> Optimum:
     """A model of one's own choice as an :class:`Optimum`: its values and price, beside the best net welfare."""

@@ -47,9 +47,7 @@ class Welfare(TrainingRule):
         return appraised(space, scores, sizes, model)
 
     def gap(self, space: ModelSpace, scores: np.ndarray, sizes: np.ndarray, optimum: Optimum) -> float:
-        own = self.space_for(space)
-        values, price = own.evaluate(scores, optimum.model)
-        chosen = Optimum(optimum.model, optimum.support, values, price)
+        own, chosen = self.as_priced(space, scores, optimum)
         return own.gap(scores, self.weights_for(len(sizes)) * sizes, chosen)
 
     def weights_for(self, groups: int) -> np.ndarray:
