@@ -3,12 +3,14 @@
 import contextlib
 import io
 import re
+import typing
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from tuneaccord.cli.app import app
+from tuneaccord.config.game import GameSection
 from tuneaccord.config.market import MarketSection
 from tuneaccord.config.tune import TuneSection
 
@@ -19,8 +21,8 @@ def code_blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
-def test_the_readme_example_prints_what_it_says():
-    block = code_blocks("README.md", "python")[0]
+def test_the_readme_examples_print_what_they_say():
+    block = "\n".join(code_blocks("README.md", "python"))
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(block, {})
@@ -34,7 +36,10 @@ def test_the_reward_in_the_docs_scores_replies():
     assert namespace["brief"](["a prompt"] * 2, ["", "x" * 100]) == [1.0, 0.5]
 
 
-@pytest.mark.parametrize(("page", "settings"), [("tune-file.md", TuneSection), ("market-file.md", MarketSection)])
+@pytest.mark.parametrize(
+    ("page", "settings"),
+    [("tune-file.md", TuneSection), ("market-file.md", MarketSection), ("game-file.md", GameSection)],
+)
 def test_every_key_of_a_file_is_described(page, settings):
     text = (ROOT / "docs" / page).read_text()
     described = set(re.findall(r"`([a-z_]+(?:(?:\[\])?\.[a-z_]+)?)`", text))
@@ -45,7 +50,7 @@ def keys(settings: type[BaseModel]):
     """Every key of a settings class, dotted, with ``[]`` after lists."""
     for name, field in settings.model_fields.items():
         inner = [kind for kind in (field.annotation, *getattr(field.annotation, "__args__", ())) if is_section(kind)]
-        dots = f"{name}[]" if inner and inner[0] is not field.annotation else name
+        dots = f"{name}[]" if typing.get_origin(field.annotation) is list else name
         yield from (f"{dots}.{key}" for kind in inner for key in kind.model_fields)
         if not inner:
             yield name
@@ -59,6 +64,14 @@ def test_every_command_is_in_the_readme_or_the_docs():
     pages = "".join(page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
     names = [command.name or command.callback.__name__ for command in app.registered_commands]
     assert [name for name in names if f"tuneaccord {name}" not in pages] == []
+
+
+def test_the_game_in_the_docs_is_a_game(tmp_path):
+    from tuneaccord.config.game import read_game
+
+    path = tmp_path / "game.yaml"
+    path.write_text(code_blocks("docs/game-file.md", "yaml")[0])
+    assert read_game(path).game.names == ("medical",)
 
 
 def test_linked_pages_exist():

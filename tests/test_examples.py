@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples" / "mechanism").glob("*.py"))
+ROOT = Path(__file__).parents[1] / "examples"
+EXAMPLES = [path for part in ("mechanism", "bargaining") for path in sorted((ROOT / part).glob("*.py"))]
 
 
 def test_there_are_examples():

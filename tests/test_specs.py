@@ -77,3 +77,9 @@ def test_a_misspelling_gets_the_nearest_name(data, message):
 def test_the_expected_interface_narrows_the_choice():
     with pytest.raises(ta.InputError, match=r"unknown kind 'KL'. Valid names: .*Externality, .*Free"):
         from_data({"kind": "KL", "strength": 1.0}, ta.PaymentRule)
+
+
+def test_a_name_alone_is_enough_where_one_interface_is_expected():
+    assert from_data("Free", ta.PaymentRule) == ta.Free()
+    with pytest.raises(ta.InputError, match=r"unknown kind 'Fre'. Did you mean 'Free'\?"):
+        from_data("Fre", ta.PaymentRule)

@@ -7,6 +7,7 @@ the package's public list is the registry: adding a class and its line there mak
 from __future__ import annotations
 
 import dataclasses
+from types import FunctionType
 from typing import Any
 
 from tuneaccord.errors import InputError, nearest
@@ -28,6 +29,8 @@ def to_data(spec: Any) -> dict:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_data(value)
+    if isinstance(value, FunctionType):
+        raise InputError(f"a function of Python, {value!r:.60}, cannot be written as data. For a curve try Tabulated.")
     return type(value)(map(_plain, value)) if type(value) in (tuple, list) else value
 
 
@@ -40,6 +43,7 @@ def _object(value: Any) -> Any:
 def from_data(data: dict, expected: type | None = None) -> Any:
     """The object that :func:`to_data` wrote, or that a user wrote in YAML.
 
+    Where one ``expected`` class says what it is about, the name alone does: ``MaxMin`` for ``{kind: MaxMin}``.
     Raises :class:`InputError` on an unknown kind or field, with the nearest valid name.
 
     >>> from_data({"kind": "KL", "strength": 0.5})
@@ -47,6 +51,8 @@ def from_data(data: dict, expected: type | None = None) -> Any:
     >>> from_data({"kind": "Bargained", "solution": {"kind": "KalaiSmorodinsky"}})
     Bargained(solution=KalaiSmorodinsky())
     """
+    if isinstance(data, str) and expected is not None:
+        data = {"kind": data}
     if not isinstance(data, dict) or "kind" not in data:
         example = _EXAMPLES.get(getattr(expected, "__name__", ""), "{kind: KL, strength: 0.5}")
         raise InputError(f"expected a mapping with a 'kind', such as {example}, got {data!r:.80}.")

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tuneaccord.bargaining.curves.laws import check_curve
+from tuneaccord.bargaining.random_games import random_game
 from tuneaccord.divergence import KL, Divergence
 from tuneaccord.errors import InputError
 from tuneaccord.kernel.sums import BlockSums
@@ -23,6 +25,18 @@ from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.rewards import TableReward
 from tuneaccord.spaces.simplex import Simplex
 from tuneaccord.spaces.space import ModelSpace, Optimum
+
+__all__ = [
+    "check_audit",
+    "check_curve",
+    "check_divergence",
+    "check_merging",
+    "check_rule",
+    "check_settlement",
+    "check_space",
+    "random_game",
+    "random_market",
+]
 
 _ROUNDING = 1e-12  # a few thousand float64 roundings
 _MISREPORTS = (SizeMisreport(0.5), SizeMisreport(3.0), RewardMisreport(0.5), RewardMisreport(2.0))

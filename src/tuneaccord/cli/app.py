@@ -90,6 +90,82 @@ def audit(
     )  # fmt: skip
 
 
+@app.command()
+def bargain(
+    file: Annotated[Path, typer.Argument(help="A game (.yaml); examples/bargaining/game.yaml is one.")],
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    solution: Annotated[
+        str | None, typer.Option("--solution", metavar="NAME", help="Nash, KalaiSmorodinsky, ...; replaces the file's.")
+    ] = None,
+    shares: Annotated[
+        list[str] | None,
+        typer.Option("--shares", metavar="NAME=SHARE", help="Play at this share of NAME's revenue; one for each."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write one HTML page that opens offline.")] = None,
+    compare: Annotated[bool, typer.Option("--compare/--no-compare", help="Also settle by the other solutions.")] = True,
+) -> None:
+    """Bargain over the shares of revenue between a generalist and its specialists, and say what is then built."""
+    from tuneaccord.cli.bargain import run
+
+    run(file, solution=solution, shares=shares or [], as_json=as_json, out=out, report=report, compare=compare)
+
+
+@app.command()
+def calibrate(
+    cost: Annotated[
+        Path | None, typer.Option("--cost", help="Measured runs (.csv): what was spent, what it scored.")
+    ] = None,
+    revenue: Annotated[Path | None, typer.Option("--revenue", help="Prices (.csv): what each score earned.")] = None,
+    kind: Annotated[str, typer.Option("--kind", help="Of the cost: Power, Linear, Tabulated or best.")] = "Power",
+    revenue_kind: Annotated[
+        str, typer.Option("--revenue-kind", help="Power, Linear, Log, Saturating, Logistic, Tabulated or best.")
+    ] = "best",
+    transform: Annotated[
+        str,
+        typer.Option("--transform", help="Score to performance: shift, turned (a loss), log-odds (an accuracy)."),
+    ] = "shift",
+    start: Annotated[
+        float | None, typer.Option("--start", help="The score that is performance 0; default: that of spend 0.")
+    ] = None,
+    unit: Annotated[float, typer.Option("--unit", help="How much score is one unit of performance.")] = 1.0,
+    price: Annotated[float, typer.Option("--price", help="Money for one unit of spending.")] = 1.0,
+    spend_column: Annotated[str, typer.Option("--spend", metavar="COLUMN", help="Column of the spending.")] = "spend",
+    score_column: Annotated[str, typer.Option("--score", metavar="COLUMN", help="Column of the score.")] = "score",
+    run_column: Annotated[
+        str | None, typer.Option("--run", metavar="COLUMN", help="Column that names the run, if one was scored often.")
+    ] = None,
+    price_score_column: Annotated[
+        str, typer.Option("--revenue-score", metavar="COLUMN", help="Column of the score in the prices.")
+    ] = "score",
+    revenue_column: Annotated[
+        str, typer.Option("--revenue-column", metavar="COLUMN", help="Column of the revenue in the prices.")
+    ] = "revenue",
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="COLUMN=VALUE", help="Use only these rows of the runs.")
+    ] = None,
+    revenue_where: Annotated[
+        list[str] | None,
+        typer.Option("--revenue-where", metavar="COLUMN=VALUE", help="Use only these rows of the prices."),
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", min=0, help="How many times to resample the measurements.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed resamples otherwise.")] = 0,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit cost and revenue curves to measured runs and prices, and say how uncertain they are."""
+    from tuneaccord.cli.calibrate import Sheet, run
+
+    run(
+        cost=None if cost is None else Sheet(cost, (spend_column, score_column), run_column, where or []),
+        revenue=None
+        if revenue is None
+        else Sheet(revenue, (price_score_column, revenue_column), None, revenue_where or []),
+        cost_kind=kind, revenue_kind=revenue_kind, transform=transform, start=start, unit=unit, price=price,
+        draws=draws, seed=seed, as_json=as_json, out=out,
+    )  # fmt: skip
+
+
 TuneOption = Annotated[bool, typer.Option("--tune/--no-tune", help="Also train and measure the adapter.")]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Worker processes; default: one for each core, as memory allows.")

@@ -7,7 +7,7 @@ the file at any time, with the same bytes. Writing them is left to the caller.
 from __future__ import annotations
 
 from tuneaccord.errors import InputError
-from tuneaccord.reporting import figures, formatting, wording
+from tuneaccord.reporting import figures, pages, wording
 from tuneaccord.reporting.needs import need
 from tuneaccord.reporting.svg import inline
 
@@ -21,10 +21,10 @@ def report_html(run: dict, replies: list[dict]) -> str:
     >>> report_html.__name__
     'report_html'
     """
-    templates = _templates(html=True)
+    templates = pages.templates(html=True)
     safe = need("markupsafe").Markup
     figure = {name: safe(inline(svg)) for name, svg in _figures(run).items()}
-    style = safe(templates.loader.get_source(templates, "report.css")[0])
+    style = pages.style_sheet(templates)
     page = templates.get_template("report.html")
     return page.render(run=run, replies=replies, figure=figure, style=style, **_shared(run))
 
@@ -39,7 +39,7 @@ def model_card(run: dict) -> str:
     """
     if run.get("adapter") is None or "adapter" not in wording.rows_of(run):
         raise InputError(f"there is no adapter to describe. {wording.HOW_TO_TRAIN}")
-    page = _templates(html=False).get_template("model_card.md.jinja")
+    page = pages.templates(html=False).get_template("model_card.md.jinja")
     text = page.render(run=run, front_matter=_front_matter(run), base_python=repr(_base(run)), **_shared(run))
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
@@ -95,33 +95,3 @@ def _lies_table(run: dict) -> dict[str, list[tuple[str, dict, float]]]:
             entries += [(f"{_SYMBOLS[kind]} {place:g}", row) for place, row in points if row is not truth]
         table[group] = [(words, row, row["utility"] - truth["utility"]) for words, row in entries]
     return table
-
-
-def _templates(html: bool):
-    jinja2 = need("jinja2")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tuneaccord.reporting"),
-        autoescape=html,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda given: formatting.plain(given) if isinstance(given, str) and type(given) is str else given,
-    )
-    environment.filters |= {
-        "number": formatting.number,
-        "interval": formatting.interval,
-        "parts": formatting.interval_parts,
-        "percent": formatting.percent,
-        "percent_parts": formatting.percent_parts,
-        "size": formatting.size,
-        "cell": _cell,
-    }
-    return environment
-
-
-def _cell(text: object) -> str:
-    """Arbitrary text in a cell or sentence of Markdown: one line, nothing that means anything."""
-    text = " ".join(formatting.plain(text).split())
-    for char in "\\`*_[]<>|#$":
-        text = text.replace(char, "\\" + char)
-    return text

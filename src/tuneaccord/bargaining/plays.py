@@ -1,0 +1,38 @@
+"""What is played at given shares, in many games at once: arrays with one row a game."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ABSTAINS, FREE_RIDES, CONTRIBUTES = 0, 1, 2  #: codes of the regimes
+REGIMES = ("abstains", "free-rides", "contributes")  #: their names, by code
+
+
+@dataclass(frozen=True, eq=False)
+class Plays:
+    """The subgame-perfect outcome of each game.
+
+    ``shares``, ``improvement`` and ``regime`` have shape (games, specialists), ``base`` and ``error`` (games,),
+    ``utilities`` (games, 1 + specialists) with the generalist first. An abstainer's improvement is 0 and its utility
+    is its outside option. ``error`` bounds what the generalist, or any one specialist, could still have gained by
+    another investment; it is not a number (NaN) where a curve's knots are unknown.
+    """
+
+    shares: np.ndarray
+    base: np.ndarray
+    improvement: np.ndarray
+    regime: np.ndarray
+    utilities: np.ndarray
+    error: np.ndarray
+
+    @property
+    def performance(self) -> np.ndarray:
+        """What each domain reaches, (games, specialists): 0 where the specialist abstains, for nothing is sold."""
+        return np.where(self.regime == ABSTAINS, 0.0, self.base[:, None] + self.improvement)
+
+    def row(self, index) -> Plays:
+        """Some of the games, by number, slice or mask."""
+        index = [index] if np.ndim(index) == 0 and not isinstance(index, slice) else index
+        return Plays(*(getattr(self, name)[index] for name in Plays.__dataclass_fields__))

@@ -1,0 +1,1 @@
+"""Bargains over several shares: equations for quadratic games, local searches elsewhere, bilateral bargains."""

@@ -1,0 +1,1 @@
+"""Questions about a bargain: sensitivities, maps of regimes, uncertain curves, scenarios."""

@@ -1,0 +1,1 @@
+"""Why each party plays as it does, in words."""

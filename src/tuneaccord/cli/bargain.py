@@ -1,0 +1,90 @@
+"""``tuneaccord bargain``: a fine-tuning game in, the agreed shares and what is then played out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+import yaml
+
+from tuneaccord.bargaining.rules import Rule
+from tuneaccord.cli import bargain_files, render
+from tuneaccord.cli.bargain_data import collect, replaced
+from tuneaccord.cli.bargain_tables import show
+from tuneaccord.cli.progress import TerminalProgress
+from tuneaccord.cli.settle import json_text
+from tuneaccord.config.game import check_rule, check_shares, read_game
+from tuneaccord.config.game_fields import read_rule
+from tuneaccord.errors import InputError
+from tuneaccord.progress import Silent
+
+
+def run(
+    file: Path,
+    *,
+    solution: str | None,
+    shares: Iterable[str],
+    as_json: bool,
+    out: Path | None,
+    report: Path | None,
+    compare: bool,
+) -> None:
+    """Bargain, write, print."""
+    given = parse_shares(shares)
+    asked = read_game(file)
+    rule = None if solution is None else parse_solution(solution)
+    if rule is not None:
+        check_rule(rule, asked.game)
+    if given:
+        check_shares(given, asked.game)
+    asked = replaced(asked, rule, given or None, compare)
+    everything = out is not None or report is not None
+    try:
+        data = collect(asked, TerminalProgress() if everything else Silent(), everything=everything)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    written = bargain_files.write(data, out, report)
+    if as_json:
+        typer.echo(json_text(data), nl=False)
+    else:
+        show(render.console(), data, written)
+
+
+def parse_shares(given: Iterable[str]) -> dict[str, float]:
+    """``NAME=SHARE`` options as the generalist's shares by name.
+
+    Raises :class:`InputError` on another form or a name given twice.
+
+    >>> parse_shares(["medical=0.4"])
+    {'medical': 0.4}
+    """
+    shares: dict[str, float] = {}
+    for option in given:
+        name, equals, number = option.rpartition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise InputError(f"--shares must be NAME=SHARE, such as --shares medical=0.4, got {option!r:.60}.")
+        if name in shares:
+            raise InputError(f"--shares names {name!r} twice. Give each specialist one share.")
+        shares[name] = share
+    return shares
+
+
+def parse_solution(text: str) -> Rule:
+    """A solution as on the command line: its name, or a mapping as in a game file.
+
+    >>> parse_solution("Nash"), parse_solution("{kind: NashInNash, power: 0.3}")
+    (Nash(power=None), NashInNash(power=0.3))
+    """
+    try:
+        return read_rule(yaml.safe_load(text))
+    except yaml.YAMLError:
+        raise InputError(
+            f"--solution must be a name such as Nash, or {{kind: Nash, power: [2, 1]}}, got {text!r:.60}."
+        ) from None
+    except InputError as error:
+        raise InputError(f"--solution: {error}") from None
