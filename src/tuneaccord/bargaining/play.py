@@ -16,7 +16,8 @@ class Play:
     ``shares`` are the generalist's; ``utilities`` has the generalist too; ``regimes`` says for each specialist whether
     it contributes, free-rides or abstains. ``reasons`` tells why in words, for every player, and ``causes`` in one of
     the words of :data:`tuneaccord.bargaining.words.causes.CAUSES`. ``performance`` of an abstainer is 0.
-    ``error`` bounds what any one party could still have gained by investing otherwise; None where a curve's knots are unknown.
+    ``error`` bounds what any one party could still have gained by investing otherwise; None where a curve's knots are
+    unknown.
     """
 
     shares: Mapping[str, float]

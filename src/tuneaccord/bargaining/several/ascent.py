@@ -1,7 +1,7 @@
 """Local ascent over several shares: sequential quadratic programming, and Newton's method for the last digits.
 
-A goal is either a smooth function of the outputs of a
-:class:`tuneaccord.bargaining.several.landscape.Landscape`, or the smallest of some outputs in units of their own, raised as a level below all of them. Nothing here is global. Every
+A goal is either a smooth function of the outputs of a :class:`~tuneaccord.bargaining.several.landscape.Landscape`, or
+the smallest of some outputs in units of their own, raised as a level below all of them. Nothing here is global. Every
 function takes ``ask``: from points (points, shares) to outputs and slopes (points, outputs, shares).
 """
 
