@@ -137,8 +137,8 @@ def sensitivities(
     ``at`` is a solution, which is bargained again each time, or shares, which stay. ``outputs`` names those wanted (all
     of :func:`~tuneaccord.bargaining.studies.outputs.outputs` by default), ``change`` is the fraction that a parameter
     goes down and up by. An entry cost or outside option of 0 moves by that fraction of the party's utility instead;
-    other parameters that are 0 are left out. ``step`` is the relative step of the derivatives, None for none of them: they
-    take as much work again. The effects are sorted by the output ``by``: the first share when bargaining, the
+    other parameters that are 0 are left out. ``step`` is the relative step of the derivatives, None for none of them:
+    they take as much work again. The effects are sorted by the output ``by``: the first share when bargaining, the
     generalist's utility at fixed shares. ``progress`` is called with (parameters done, parameters).
 
     A derivative is a central difference, right to about ``step ** 2`` plus the error of the shares over ``step``.

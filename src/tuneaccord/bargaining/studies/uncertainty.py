@@ -30,8 +30,8 @@ class UncertainOutcome:
 
     ``samples`` holds the values of every output (see :func:`tuneaccord.bargaining.studies.outputs.outputs`),
     ``regimes`` each specialist's codes, ``traded`` whether anybody could gain, ``parameters`` what was drawn (empty
-    where whole games were). ``refused`` counts the drawn games that have no solution, ``refusal`` says why the first has none; they are
-    in none of the numbers, so intervals with many of them mean little.
+    where whole games were). ``refused`` counts the drawn games that have no solution, ``refusal`` says why the first
+    has none; they are in none of the numbers, so intervals with many of them mean little.
     """
 
     samples: dict[str, np.ndarray]
