@@ -171,7 +171,7 @@ MISTAKES = [
     (("--shares", "medical=1.2"), "the generalist's share of 'medical' must be in [0, 1], got 1.2."),
     (("--shares", "medical=nan"), "must be in [0, 1], got nan."),
     (("--shares", "medcal=0.2"), "there is no specialist 'medcal'. Did you mean 'medical'?"),
-    (("--shares", "medical=0.2", "--shares", "medical=0.3"), "names 'medical' twice"),
+    (("--shares", "medical=0.2", "--shares", "medical=0.3"), "names specialist 'medical' twice"),
     (("--shares", "medical=0.2", "--solution", "Nash"), "Give one of them."),
 ]
 

@@ -12,6 +12,7 @@ from tuneaccord.bargaining.rules import Rule
 from tuneaccord.cli import bargain_files, render
 from tuneaccord.cli.bargain_data import collect, replaced
 from tuneaccord.cli.bargain_tables import show
+from tuneaccord.cli.named import named_numbers
 from tuneaccord.cli.progress import TerminalProgress
 from tuneaccord.cli.settle import json_text
 from tuneaccord.config.game import check_rule, check_shares, read_game
@@ -54,24 +55,10 @@ def run(
 def parse_shares(given: Iterable[str]) -> dict[str, float]:
     """``NAME=SHARE`` options as the generalist's shares by name.
 
-    Raises :class:`InputError` on another form or a name given twice.
-
     >>> parse_shares(["medical=0.4"])
     {'medical': 0.4}
     """
-    shares: dict[str, float] = {}
-    for option in given:
-        name, equals, number = option.rpartition("=")
-        try:
-            share = float(number)
-        except ValueError:
-            equals = ""
-        if not equals or not name:
-            raise InputError(f"--shares must be NAME=SHARE, such as --shares medical=0.4, got {option!r:.60}.")
-        if name in shares:
-            raise InputError(f"--shares names {name!r} twice. Give each specialist one share.")
-        shares[name] = share
-    return shares
+    return named_numbers(given, "--shares", "SHARE", "medical=0.4", "specialist")
 
 
 def parse_solution(text: str) -> Rule:

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from tuneaccord.cli import render
 from tuneaccord.cli.errors import PROMISE_FAILED, error_line
+from tuneaccord.cli.named import named_numbers
 from tuneaccord.cli.recheck import TOLERANCE, broken_promises, lie_pays
 from tuneaccord.config.market import Market, read_market
-from tuneaccord.errors import InputError
 from tuneaccord.files import write_atomically
 from tuneaccord.mechanism.audit.outcomes import money_scale
 from tuneaccord.mechanism.lie_curves import attempts
@@ -67,24 +67,10 @@ def run(
 def parse_sizes(given: Iterable[str]) -> dict[str, float]:
     """``NAME=N`` options as sizes by name.
 
-    Raises :class:`InputError` on another form or a name given twice.
-
     >>> parse_sizes(["clinic=3"])
     {'clinic': 3.0}
     """
-    sizes: dict[str, float] = {}
-    for option in given:
-        name, equals, number = option.rpartition("=")
-        try:
-            size = float(number)
-        except ValueError:
-            equals = ""
-        if not equals or not name:
-            raise InputError(f"--size must be NAME=N, such as --size clinic=3, got {option!r}.")
-        if name in sizes:
-            raise InputError(f"--size names group {name!r} twice. Give each group one size.")
-        sizes[name] = size
-    return sizes
+    return named_numbers(given, "--size", "N", "clinic=3", "group")
 
 
 def json_text(data: dict) -> str:

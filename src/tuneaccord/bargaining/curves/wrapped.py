@@ -11,8 +11,46 @@ from tuneaccord.bargaining.curves.interface import Curve, positive
 from tuneaccord.errors import InputError
 
 
+class _Around(Curve):
+    """A curve made of a ``curve``, and like it in everything that is not said otherwise."""
+
+    curve: Curve
+
+    @property
+    def knots(self):
+        return self.curve.knots
+
+    @property
+    def setup(self):
+        return self.curve.setup
+
+    @property
+    def known(self):
+        return self.curve.known
+
+    @property
+    def convex(self):
+        return self.curve.convex
+
+    def at(self, base):
+        inner = self.curve.at(base)
+        return self if inner is self.curve else dataclasses.replace(self, curve=inner)
+
+    def value(self, x):
+        return self.curve.value(x)
+
+    def slope(self, x):
+        return self.curve.slope(x)
+
+    def curvature(self, x):
+        return self.curve.curvature(x)
+
+    def inverse_slope(self, slope):
+        return self.curve.inverse_slope(slope)
+
+
 @dataclass(frozen=True)
-class Fixed(Curve):
+class Fixed(_Around):
     """A cost of ``amount`` paid only when ``x > 0``, plus ``curve``: nobody invests a little.
 
     >>> from tuneaccord import Linear
@@ -29,39 +67,15 @@ class Fixed(Curve):
         _curve("Fixed", self.curve)
 
     @property
-    def knots(self):
-        return self.curve.knots
-
-    @property
     def setup(self):
         return self.amount + self.curve.setup
-
-    @property
-    def known(self):
-        return self.curve.known
-
-    @property
-    def convex(self):
-        return self.curve.convex
-
-    def at(self, base):
-        return _around(self, self.curve.at(base))
 
     def value(self, x):
         return np.where(np.asarray(x, float) > 0, self.amount, 0.0) + self.curve.value(x)
 
-    def slope(self, x):
-        return self.curve.slope(x)
-
-    def curvature(self, x):
-        return self.curve.curvature(x)
-
-    def inverse_slope(self, slope):
-        return self.curve.inverse_slope(slope)
-
 
 @dataclass(frozen=True)
-class Capped(Curve):
+class Capped(_Around):
     """``curve`` up to ``limit`` and flat after: more performance than ``limit`` earns nothing more.
 
     >>> from tuneaccord import Linear
@@ -87,15 +101,8 @@ class Capped(Curve):
         return every if every.ndim > 1 else every[np.isfinite(every)]
 
     @property
-    def setup(self):
-        return self.curve.setup
-
-    @property
-    def known(self):
-        return self.curve.known
-
-    def at(self, base):
-        return _around(self, self.curve.at(base))
+    def convex(self):
+        return False
 
     def value(self, x):
         return self.curve.value(np.minimum(x, self.limit))
@@ -134,7 +141,7 @@ class Capped(Curve):
 
 
 @dataclass(frozen=True)
-class Level(Curve):
+class Level(_Around):
     """A specialist's cost by the level it reaches: ``curve(base + x) - curve(base)``, cheaper to start high up.
 
     Alone it is ``curve`` itself; in a game the cost of an improvement depends on where it starts.
@@ -152,36 +159,12 @@ class Level(Curve):
         if np.any(self.curve.setup):
             raise InputError("Level: put the set-up amount outside, as in Fixed(1.0, Level(Power(1.0, 2))).")
 
-    @property
-    def knots(self):
-        return self.curve.knots
-
-    @property
-    def known(self):
-        return self.curve.known
-
-    @property
-    def convex(self):
-        return self.curve.convex
-
     def at(self, base):
         return _From(np.asarray(base, float), self.curve)
 
-    def value(self, x):
-        return self.curve.value(x)
-
-    def slope(self, x):
-        return self.curve.slope(x)
-
-    def curvature(self, x):
-        return self.curve.curvature(x)
-
-    def inverse_slope(self, slope):
-        return self.curve.inverse_slope(slope)
-
 
 @dataclass(frozen=True, eq=False)
-class _From(Curve):
+class _From(_Around):
     """``curve(start + x) - curve(start)``."""
 
     start: np.ndarray
@@ -191,14 +174,6 @@ class _From(Curve):
     def knots(self):
         moved = np.atleast_1d(self.curve.knots) - np.asarray(self.start)[..., None]
         return np.sort(np.where(moved > 0, moved, np.inf), axis=-1)
-
-    @property
-    def known(self):
-        return self.curve.known
-
-    @property
-    def convex(self):
-        return self.curve.convex
 
     def value(self, x):
         return self.curve.value(self.start + x) - self.curve.value(self.start)
@@ -211,10 +186,6 @@ class _From(Curve):
 
     def inverse_slope(self, slope):
         return np.maximum(self.curve.inverse_slope(slope) - self.start, 0.0)
-
-
-def _around(wrapper, inner: Curve):
-    return wrapper if inner is wrapper.curve else dataclasses.replace(wrapper, curve=inner)
 
 
 def _curve(owner: str, given) -> None:
