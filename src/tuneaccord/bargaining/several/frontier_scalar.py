@@ -21,7 +21,7 @@ from tuneaccord.bargaining.plays import Plays
 from tuneaccord.bargaining.rules import acceptable
 from tuneaccord.bargaining.several.ascent import Smallest, Smooth, climb
 from tuneaccord.bargaining.several.frontier_joint import in_set, piece
-from tuneaccord.bargaining.several.joint import Search
+from tuneaccord.bargaining.several.joint import Search, searched
 
 if TYPE_CHECKING:
     from tuneaccord.bargaining.game import FineTuningGame
@@ -34,7 +34,7 @@ _LITTLE = 0.01  #: of everybody's largest gain: what a line may be beaten by
 
 def pareto_set(game: FineTuningGame, seed: int = 0) -> Frontier:
     """Points of the Pareto set of a game with any number of specialists."""
-    search = Search(game)
+    search = searched(game).copy()
     rng = np.random.default_rng(seed)
     counted = np.flatnonzero(search.ideal > 0)
     ends = [_best_of_each(search)]

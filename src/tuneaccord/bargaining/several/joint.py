@@ -8,8 +8,9 @@ they ended in. Quadratic games have better methods (:mod:`tuneaccord.bargaining.
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +46,14 @@ def settle_shares(game: FineTuningGame, rule: BargainingSolution | ShareRule) ->
     found = None if form is None else settle_quadratic(game, form, rule)
     if found is not None:
         return found
-    return Search(game).settle(rule)
+    return searched(game).copy().settle(rule)
+
+
+@lru_cache(maxsize=4)
+def searched(game: FineTuningGame) -> Search:
+    """The search before any rule. People ask for one solution after the other; each goes on from its own copy, so that
+    the answers do not depend on the order."""
+    return Search(game)
 
 
 class Search:
@@ -56,6 +64,12 @@ class Search:
         self.climbs, self.distinct = 0, []
         self.held = {0: 0.0} if game.generalist.outside > 0 else {}  # a generalist that may walk away
         self.ideal = self._ideal()
+
+    def copy(self) -> Search:
+        """The same, to be continued alone."""
+        new = copy(self)
+        new.land, new.distinct = self.land.copy(), []
+        return new
 
     def settle(self, rule: BargainingSolution | ShareRule) -> Found:
         """The best shares found."""

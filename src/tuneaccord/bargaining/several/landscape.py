@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,12 @@ class Landscape:
         self._parts: list[Plays] = []
         if sampled:
             self.look(first_shares(self.count))
+
+    def copy(self) -> Landscape:
+        """The same plays, to be added to alone."""
+        new = copy(self)
+        new._parts = list(self._parts)
+        return new
 
     def look(self, shares) -> Plays:
         """What is played at ``shares`` (points, specialists); remembered."""

@@ -53,9 +53,9 @@ def _quadratic(game: FineTuningGame, form: Quadratic, rule: NashInNash) -> Found
 
 
 def _general(game: FineTuningGame, rule: NashInNash) -> Found:
-    from tuneaccord.bargaining.several.joint import Search
+    from tuneaccord.bargaining.several.joint import searched
 
-    gains = Search(game).ideal
+    gains = searched(game).ideal
     bilateral = Bilateral(game, rule.power)
     ended = [_iterate(bilateral, start) for start in _starts(len(game.specialists))]
     shares = np.array([bilateral.without_abstainers(end) for end in ended])
