@@ -41,7 +41,10 @@ def test_importing_costs_no_more_than_a_few_times_numpy():
 
 
 #: a result that draws itself asks for its picture when ``plot`` is called, and only then
-PICTURES = {"frontier.py": "tuneaccord.reporting.bargain_figures"}
+PICTURES = {
+    "frontier.py": "tuneaccord.reporting.bargain_figures",
+    "regime_map.py": "tuneaccord.reporting.bargain_maps",
+}
 
 
 def imported_by(path):

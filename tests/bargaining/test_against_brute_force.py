@@ -112,14 +112,15 @@ def test_no_missed_optimum(kind):
     # 10,000 games over the five kinds, in which the utility of the base has several local maxima and jumps
     rng = np.random.default_rng(81)
     chunk, several = 100, 0
-    for _ in range(2000 // chunk):
+    for turn in range(2000 // chunk):
         generalist, specialists = family(kind, rng, chunk)
         data = {"generalist": to_data(generalist), "specialists": [to_data(one) for one in specialists]}
         shares = rng.uniform(0.02, 0.98, (chunk, len(specialists)))
         plays = play_many(generalist, specialists, shares)
         check_plays(data, plays, shares, bases=80, points=60, peaks=2, zooms=3)
-        several += count_several(data, shares)
-    assert several > 200, several
+        if turn < 4:  # enough to know that such games are drawn
+            several += count_several(data, shares)
+    assert several > 40, several
 
 
 def count_several(data, shares):
@@ -175,7 +176,7 @@ def check_bargain(game, rule, *, trace=81, zooms=8, **how):
     return True
 
 
-@pytest.mark.parametrize("rule", ["Nash", "Egalitarian"])
+@pytest.mark.parametrize("rule", ["Nash", pytest.param("Egalitarian", marks=pytest.mark.slow)])
 def test_a_bargain(rule):
     assert check_bargain(random_game(np.random.default_rng(82), extras=0.0, **SMOOTH), rule)
 
@@ -184,9 +185,9 @@ def test_a_bargain(rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_bargains_with_one_specialist(rule):
     agreed = 0
-    for seed in range(5):
+    for seed in range(3):
         agreed += check_bargain(random_game(np.random.default_rng(8200 + seed), extras=0.3, **SMOOTH), rule)
-    assert agreed >= 3
+    assert agreed >= 2
 
 
 @pytest.mark.slow

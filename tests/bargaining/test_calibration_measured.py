@@ -58,7 +58,7 @@ def test_what_is_scored_was_not_trained_on(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     import texts
 
-    some = texts.modules()[::12]
+    some = texts.modules()[::48]
     monkeypatch.setattr(texts, "modules", lambda: some)
     for domain in DOMAINS:
         training, held_out = texts.documents(domain)

@@ -35,7 +35,7 @@ def test_exact_data_give_the_curve_back(kind):
 
 
 @pytest.mark.parametrize("kind", TRUTHS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_parameters_and_covariance_are_those_of_scipy(kind, seed):
     x, y = prices(kind, seed)
     fit = ta.fit_revenue(x, y, kind=kind, transform=ZERO, draws=0)

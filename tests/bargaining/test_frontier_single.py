@@ -151,3 +151,13 @@ def test_plain_data():
     assert len(data["points"]) == len(front.points)
     assert data["pieces"][0]["low"]["medical"] == pytest.approx(1 / 3)
     assert set(front.pieces[0].points) == set(range(len(front.points)))
+
+
+def test_rounding_of_a_party_that_cannot_gain_adds_no_piece():
+    # the generalist builds just enough for the specialist to break even: it gains 0, or one rounding more, everywhere
+    one = ta.Specialist("a", ta.Power(1.7046398868774504, 2), ta.Linear(1.0952018269780193), entry_cost=0.321612688982)
+    game = ta.FineTuningGame(ta.Generalist(ta.Power(1.2620335186148228, 2.5)), [one])
+    front = game.frontier()
+    best = game.play_many(np.linspace(0.0, 1.0, 2001)[:, None]).utilities[:, 0].max()
+    assert len(front.pieces) == 1
+    assert front.plays.utilities[:, 0].min() >= best * (1 - 1e-9)

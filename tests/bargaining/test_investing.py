@@ -21,7 +21,7 @@ from tuneaccord import (
     Sqrt,
     Tabulated,
 )
-from tuneaccord.bargaining.engine import investing
+from tuneaccord.bargaining.engine import bases, investing
 from tuneaccord.bargaining.engine.investing import play_many
 from tuneaccord.bargaining.engine.replies import replies
 from tuneaccord.bargaining.parties import take
@@ -181,6 +181,18 @@ def test_two_thresholds_are_compared():
     assert never.regime[0].tolist() == [FREE_RIDES, ABSTAINS]
 
 
+def test_a_threshold_out_of_reach_does_not_blur_the_others():
+    # "far" would join from a base of 3e11 on, whose cost of 1e23 has a rounding of 1e7; "near" joins from 5e4 on
+    domains = [
+        Specialist("far", cost=Power(1.0, 2), revenue=Linear(1.0), entry_cost=0.3),
+        Specialist("near", cost=Power(1.0, 2), revenue=Linear(1.0), entry_cost=0.5),
+    ]
+    play = play_many(SQUARE, domains, [[1 - 1e-12, 1 - 1e-5]])
+    assert play.base[0] == 0.0
+    assert play.utilities[0].tolist() == [0.0, 0.0, 0.0]
+    assert play.error[0] <= 1e-15
+
+
 def test_stays_below_the_base_at_which_a_contributor_turns_free_rider():
     # with a set-up cost and concave revenue a larger base makes contributing not worth its set-up
     one = Specialist("d", cost=Fixed(0.2, Power(0.5, 2)), revenue=Log(2.0, 1.0))
@@ -266,6 +278,66 @@ def test_families_are_games_one_by_one(monkeypatch):
             assert alone.base[0] == pytest.approx(together.base[i], rel=1e-12)
             np.testing.assert_allclose(alone.utilities[0], together.utilities[i], atol=1e-13)
             assert alone.regime[0].tolist() == together.regime[i].tolist()
+
+
+def two_steps(*rows):
+    """Two games of two specialists whose replies leap; every number of the first game is printed to its last digit."""
+    column = lambda *numbers: np.array(numbers)[list(rows)]  # noqa: E731
+    first = Specialist(
+        "d0",
+        Power(column(0.6015069679976074, 0.6666901305729518), column(1.0889852826040816, 1.4676819432087904)),
+        Logistic(
+            column(3.2789120300178003, 3.947728009152002),
+            column(1.7837812360663399, 1.5487722662897447),
+            column(0.6377422252770701, 0.5402611125375129),
+        ),
+        outside=column(0.03779731102794456, 0.04878429717746344),
+    )
+    second = Specialist(
+        "d1",
+        Power(column(1.4110245139623967, 0.41326287745016055), column(2.0717504563775333, 1.6215516955745386)),
+        Logistic(
+            column(2.0109445040448506, 0.99203732105499),
+            column(1.036135178146787, 1.0227605678408829),
+            column(0.09034506587324209, 0.3212889421276103),
+        ),
+        column(0.43323952759175005, 0.1194270936410512),
+        column(0.07458234606451057, 0.09801127174689397),
+    )
+    cost = Power(column(1.2917152647926573, 1.306097194383502), column(2.3825218418045226, 1.6997102492106335))
+    shares = column([0.5099385946427888, 0.6964505463890581], [0.406372850372387, 0.6283957732974795])
+    return Generalist(cost), [first, second], shares
+
+
+@pytest.mark.parametrize("rows", [(0,), (0, 1)])
+def test_who_is_indifferent_where_the_best_base_is_takes_the_larger_reply(rows):
+    # the best base is the least at which d0 leaps from 0.076 to 0.644: other games beside it must not change the side
+    plays = play_many(*two_steps(*rows))
+    assert plays.improvement[0, 0] == pytest.approx(0.6442780664, abs=1e-9)
+    assert plays.utilities[0, 0] == pytest.approx(0.2872863151, abs=1e-9)
+    assert plays.error[0] < 1e-10
+
+
+def test_a_far_base_is_no_tie_because_of_what_it_costs():
+    # "late" joins far away, at a base that costs 1066: the rounding of such costs must not make it equal to the best
+    late = Specialist("late", Power(1.4, 2), Log(1.778318882, 1.0), entry_cost=0.04041801195, outside=1.17386807628)
+    early = Specialist("early", Power(1.0, 1.6), Logistic(2.01838959, 1.1, 0.15), outside=0.188243292)
+    steep, shares = Generalist(cost=Power(1.0, 30)), [0.20707503, 0.83447175]
+    play = play_many(steep, [late, early], [shares])
+    assert play.utilities[0, 0] >= worth(steep, [late, early], shares, np.linspace(0.0, 1.5, 301)).max()
+    assert play.error[0] < 1e-9
+
+
+def test_error_is_of_what_is_played(monkeypatch):
+    # were the search to choose badly, the error would say by how much
+    one = Specialist("d", cost=Power(2.0, 2), revenue=Sqrt(1.0))
+    right = play_many(SQUARE, [one], [[0.4]])
+    for bad in (0.0, 0.5 * right.base[0]):
+        monkeypatch.setattr(bases, "_choose", lambda *_, bad=bad: np.full(1, bad))
+        wrong = play_many(SQUARE, [one], [[0.4]])
+        lost = right.utilities[0, 0] - wrong.utilities[0, 0]
+        assert lost > 1e-4
+        assert lost <= wrong.error[0] <= lost + 1e-10
 
 
 def test_unbounded_base_is_refused():

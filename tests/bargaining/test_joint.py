@@ -258,3 +258,13 @@ def test_a_failure_in_one_search_or_in_the_answers_ends_them_all():
 
     with pytest.raises(ta.errors.InputError, match="theirs"):
         together([goes_on, goes_on], refuses)
+
+
+def test_nobody_gains_where_no_shares_are_acceptable():
+    # the specialists abstain at any shares, so the generalist never has what it could have elsewhere
+    domains = [ta.Specialist(name, ta.Power(5.0, 3), ta.Linear(0.5), outside=9.0) for name in ("law", "medical")]
+    game = ta.FineTuningGame(ta.Generalist(ta.Power(5.0, 3), outside=0.2), domains)
+    for rule in (ta.Nash(), ta.NashInNash()):
+        agreement = game.bargain(rule)
+        assert agreement.status == "no trade"
+        assert set(agreement.ideal.values()) == {0.0}

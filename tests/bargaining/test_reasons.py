@@ -50,6 +50,17 @@ def test_an_agreement_that_fails_is_told_to_everybody():
         }
 
 
+def test_a_marginal_cost_that_is_above_zero_at_every_number_but_zero():
+    """x = (0.25/1.0001)**10000, which no number holds: the marginal cost of 0 at 0 does not decide."""
+    play = game(SQUARE, medical(ta.Power(1.0, 1.0001), UNIT)).play({"medical": 0.75})
+    assert play.regimes["medical"] == "free-rides"
+    assert "already at the smallest improvement that a number can hold" in play.reasons["medical"]
+
+
+def test_who_builds_nothing_is_not_said_to_build():
+    assert "builds nothing" in str(game(SQUARE, medical(SQUARE, UNIT)).play({"medical": 0.0})).splitlines()[1]
+
+
 def test_reasons_are_a_dictionary_of_all_players():
     play = game(SQUARE, medical(SQUARE, UNIT)).play({"medical": 0.5})
     assert list(play.reasons) == list(play.causes) == ["generalist", "medical"]

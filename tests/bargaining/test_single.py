@@ -242,3 +242,19 @@ def test_reasons_quote_the_margins():
     assert "1.606% (more) for the generalist and 1.606% (less) for medical" in nash
     assert "an end of the range" in one.bargain(ta.PowerfulGeneralist()).reason
     assert "Both gain 0.1443" in one.bargain(ta.Egalitarian()).reason
+
+
+@pytest.mark.parametrize("money", [1.0, 1e-6, 1e9])
+def test_whoever_cannot_gain_leaves_the_choice_to_the_total(money):
+    # entry costs all that it could earn: where it joins it gains 0, or a rounding more, on a whole stretch of shares
+    one = ta.Specialist("medical", ta.Power(1.3 * money, 2.5), ta.Linear(0.7 * money), entry_cost=0.3 * money)
+    held = ta.FineTuningGame(ta.Generalist(ta.Power(0.6 * money, 2)), [one])
+    found = held.bargain(ta.PowerfulSpecialist())
+    assert found.status == "agreed"
+    assert found.ideal["medical"] == 0.0
+    every = held.play_many(np.linspace(0.0, 1.0, 1001)[:, None]).utilities
+    assert sum(found.play.utilities.values()) >= every.sum(axis=1).max() * (1 - 1e-9)
+    assert found.shares["medical"] == pytest.approx(held.bargain(ta.Utilitarian()).shares["medical"], abs=1e-6)
+    sizes = np.array([money, money])
+    family = ta.GameFamily(ta.Generalist(ta.Power(0.6 * sizes, 2)), [one])
+    assert family.bargain(ta.PowerfulSpecialist()).shares[:, 0] == pytest.approx(found.shares["medical"], abs=1e-6)

@@ -96,7 +96,7 @@ def test_ctrl_c(monkeypatch):
     monkeypatch.setattr(settle_command, "run", interrupted)
     result = CliRunner().invoke(app, ["settle", "m.yaml"])
     assert result.exit_code == 130
-    assert result.stderr == "stopped; run the same command again to continue\n"
+    assert result.stderr == "stopped; run the same command again\n"
 
 
 def test_the_unexpected_shows_its_traceback(monkeypatch):

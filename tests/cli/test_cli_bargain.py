@@ -198,5 +198,38 @@ def test_a_game_without_a_solution_is_one_line_with_the_file(tmp_path, old, new,
     assert named in message.replace(str(path), "")
 
 
+def test_a_map_beyond_what_a_parameter_may_be_is_refused_before_anything_is_solved(tmp_path):
+    path = tmp_path / "game.yaml"
+    sides = "map: {x: {parameter: PATH, low: -1, high: 2}, y: {parameter: medical.entry_cost, low: 0, high: 1}}\n"
+    path.write_text(SMALL + sides.replace("PATH", "medical.cost.scale"))
+    assert "map: medical.cost.scale from -1 to 2" in refused(path)
+    path.write_text(SMALL + sides.replace("PATH", "share.medical"))
+    assert "map: share.medical must be in [0, 1], got -1 to 2." in refused(path)
+
+
+def test_a_game_beyond_floating_point_is_refused(tmp_path):
+    path = tmp_path / "game.yaml"
+    path.write_text(SMALL.replace("scale: 2.0", "scale: 1.0e-300"))
+    assert "too large for floating-point numbers" in refused(path, "--no-compare", "--shares", "medical=0.5")
+
+
+def test_units_are_told_where_there_are_some(tmp_path):
+    path = tmp_path / "game.yaml"
+    path.write_text(SMALL)
+    assert "of that domain's revenue.\n" in ran(path, "--no-compare")
+    path.write_text(SMALL + "units: points\n")
+    assert "Performance is in points." in ran(path, "--no-compare")
+
+
+def test_drawn_games_that_were_left_out_are_told(tmp_path):
+    path = tmp_path / "game.yaml"
+    path.write_text(SMALL + "uncertainty: {parameters: {medical.cost.scale: [-1, 2]}, draws: 30}\n")
+    ran(path, "--no-compare", "--out", tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "agreement.json").read_text())["uncertainty"]
+    assert 0 < found["refused"] == 30 - found["draws"]
+    for name in ("term-sheet.md", "term-sheet.html"):
+        assert f"{found['refused']} more games were drawn and left out" in (tmp_path / "out" / name).read_text()
+
+
 def test_a_missing_file_is_named(tmp_path):
     assert "does not exist" in refused(tmp_path / "nowhere.yaml")

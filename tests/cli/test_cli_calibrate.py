@@ -143,5 +143,17 @@ def test_a_mistake_is_one_line(files, change, expected, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_hint_names_the_option(files):
+    cost, _ = files
+    assert "If they count the other way round, try --transform turned." in run(*cost, "--transform", "shift").stderr
+
+
+def test_one_measurement_is_too_few(tmp_path):
+    (tmp_path / "few.csv").write_text("spend,score\n0,1\n1,2\n")
+    result = run("--cost", tmp_path / "few.csv")
+    assert result.exit_code == 2
+    assert "there is only one measurement with a spend above 0" in result.stderr
+
+
 def test_nothing_to_fit():
     assert "Give --cost runs.csv, --revenue prices.csv, or both" in run().stderr

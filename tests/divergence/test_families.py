@@ -43,7 +43,7 @@ def test_markets_keep_the_laws(family, strength):
 
 
 @ALL
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_certificates_and_identities_on_drawn_markets(family, data):
     """Ties, constants, base zeros, six decades of sizes and twelve of strengths."""

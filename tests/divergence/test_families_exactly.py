@@ -17,7 +17,10 @@ MARKETS = [  # prompts, responses, groups, strength, sizes
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize(("prompts", "responses", "groups", "strength", "sizes"), MARKETS)
+@pytest.mark.parametrize(
+    ("prompts", "responses", "groups", "strength", "sizes"),
+    [*MARKETS[::2], *(pytest.param(*each, marks=pytest.mark.slow) for each in MARKETS[1::2])],
+)
 def test_a_market_with_sixty_digits(name, prompts, responses, groups, strength, sizes):
     rng = np.random.default_rng(17)
     base, scores, sizes = draw(rng, prompts, responses, groups, sizes)

@@ -153,7 +153,7 @@ class Stopping(Executor):
             yield pair
 
 
-@pytest.mark.parametrize("jobs", [0, 2, 6, 9, 11])
+@pytest.mark.parametrize("jobs", [*(pytest.param(jobs, marks=pytest.mark.slow) for jobs in (0, 6, 11)), 2, 9])
 def test_stopped_and_started_again(ref, drawn, tmp_path, jobs):
     whole = train(ref, *drawn, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

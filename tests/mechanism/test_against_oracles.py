@@ -49,7 +49,7 @@ def sizes_at(strength, heat):
 @pytest.mark.parametrize("heat", [0.1, 3.0, 100.0, None], ids=lambda h: f"heat={h}")
 def test_agrees_with_a_convex_solver(strength, heat):
     rng = np.random.default_rng([int(1e3 * strength), int(10 * (heat or 0))])
-    for _ in range(6):
+    for _ in range(2):
         result = random_settlement(rng, strength, (1.0, 1e6) if heat is None else sizes_at(strength, heat))
         found = errors(result, convex_market(result))
         assert max(found.values()) < 1e-10, found  # what the oracle's optimality conditions certify
@@ -68,7 +68,7 @@ def test_agrees_with_a_convex_solver_on_many_markets():
 
 def test_agrees_with_sixty_digits_at_every_scale():
     rng = np.random.default_rng(8)
-    for _ in range(400):
+    for _ in range(200):
         strength, top = 10 ** rng.uniform(-3, 3), 10 ** rng.uniform(-5, 6)
         result = random_settlement(rng, strength, (max(1e-5, top * 10 ** -rng.uniform(0, 6)), top))
         oracle = exact_market(result)

@@ -7,10 +7,13 @@ import html
 import re
 import xml.etree.ElementTree as ET
 
+import matplotlib.colors
 import pytest
 from bargain_runs import given, one
 
 import tuneaccord as ta
+from tuneaccord.bargaining.plays import REGIMES
+from tuneaccord.reporting.bargain_figures import REGIME_COLOURS
 from tuneaccord.reporting.bargain_maps import map_picture, moves, ranked
 from tuneaccord.reporting.bargain_report import bargain_pictures
 from tuneaccord.reporting.pictures import grouped, spread
@@ -74,6 +77,35 @@ def test_the_map_covers_every_cell_once():
     assert areas == pytest.approx(6.0)
     assert {text.get_text() for text in figure.axes[0].texts} == {"abstains", "contributes", "free-rides"}
     assert map_picture(found).description == "d: contributes in 3 of 6, free-rides in 1 of 6, abstains in 2 of 6."
+
+
+def test_a_regime_map_plots_itself():
+    """The colour under a point is that of the regime there, in whatever order the values were given."""
+    specialist = ta.Specialist("medical", ta.Linear(0.5), ta.Linear(0.4), entry_cost=0.05)
+    game = ta.FineTuningGame(ta.Generalist(ta.Power(1.0, 2)), [specialist])
+    shares, entries = [1.0, 0.0, 0.5], [0.1, 0.0, 0.01]
+    found = ta.regime_map(game, {"share.medical": shares, "medical.entry_cost": entries})
+    (panel,) = found.plot().axes
+    assert [text.get_text() for text in panel.figure.texts] == ["share.medical", "medical.entry_cost"]
+    codes = found.regimes["medical"]
+    assert {*codes.ravel()} == {0, 1}
+    colours = {REGIMES[code]: matplotlib.colors.to_rgb(REGIME_COLOURS[REGIMES[code]]) for code in (0, 1)}
+    for i, share in enumerate(shares):
+        for j, entry in enumerate(entries):
+            (patch,) = [p for p in panel.patches if p.get_path().contains_point((share - 1e-4, entry + 1e-4))]
+            assert patch.get_facecolor()[:3] == pytest.approx(colours[REGIMES[codes[i, j]]])
+
+
+def test_a_regime_map_of_one_parameter_plots_as_a_band():
+    specialists = [ta.Specialist(name, ta.Linear(0.5), ta.Linear(0.4)) for name in ("medical", "legal")]
+    game = ta.FineTuningGame(ta.Generalist(ta.Power(1.0, 2)), specialists)
+    found = ta.regime_map(game, {"legal.entry_cost": [0.0, 0.05, 0.1]}, shares={"medical": 0.5, "legal": 0.5})
+    panels = found.plot().axes
+    assert [panel.get_title() for panel in panels] == ["medical", "legal"]
+    assert [{text.get_text() for text in panel.texts} for panel in panels] == [
+        {REGIMES[code] for code in found.regimes[name]} for name in ("medical", "legal")
+    ]
+    assert panels[1].get_xlim() == pytest.approx((-0.025, 0.125))
 
 
 def test_the_tornado_is_sorted_and_leaves_out_what_does_nothing():

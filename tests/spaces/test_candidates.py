@@ -80,7 +80,7 @@ def test_a_settlement_keeps_its_promises(drawn_table):
     assert min(result.utilities.values()) >= -1e-12 * worth(table, market)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(tables())
 def test_agrees_with_exact_arithmetic(drawn_table):
     table, market = drawn_table

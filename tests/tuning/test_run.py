@@ -343,7 +343,9 @@ def test_without_tuning_and_with_it_later(market, out, record, tmp_path):
     assert not (folder / "adapter").exists()
 
 
-@pytest.mark.parametrize("constant", ["0.0", "0.1", "len(prompts[0]) % 5 / 5"])
+@pytest.mark.parametrize(
+    "constant", [*(pytest.param(c, marks=pytest.mark.slow) for c in ("0.0", "0.1")), "len(prompts[0]) % 5 / 5"]
+)
 def test_rewards_that_do_not_tell_replies_apart(tiny_model, tmp_path, constant):
     """Nothing to gain, nothing to pay, nothing to learn, and no number that is none."""
     config = write_market(tmp_path, tiny_model, groups=[{"name": "a", "size": 2, "reward": "rewards.py:f"}])

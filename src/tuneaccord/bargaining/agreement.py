@@ -16,7 +16,8 @@ AGREED, NO_TRADE = "agreed", "no trade"
 class Agreement:
     """The shares that a solution picks, and what is then played.
 
-    ``gains`` are utilities less outside options, ``ideal`` the most that each party could gain in any bargain.
+    ``gains`` are utilities less outside options, ``ideal`` the most that each party could gain in any bargain
+    (with several specialists and other than quadratic games, in any that was looked at).
     ``status`` is ``"agreed"`` or ``"no trade"`` (nobody can gain; the play is everyone's outside option). ``error``
     bounds the utility that any party loses by investing as in ``play`` (:attr:`Play.error`); ``search`` says in words
     how the shares were found and what is known of better ones, ``reason`` why these.

@@ -104,6 +104,11 @@ class FineTuningGame:
         costs = {GENERALIST: float(self.generalist.cost.value(base))}
         for one, x in zip(self.specialists, improvement, strict=True):
             costs[one.name] = float(one.cost.at(base).value(x) + one.entry_cost) if takes_part[one.name] else 0.0
+        if not (np.isfinite(plays.utilities).all() and np.isfinite(list(costs.values())).all()):
+            raise InputError(
+                "the best investments, or what they cost, are too large for floating-point numbers. Check the scales "
+                "of the curves, or measure performance and money in larger units."
+            )
         return Play(
             shares={name: float(plays.shares[0, i]) for name, i in by.items()},
             base_performance=base,

@@ -16,8 +16,9 @@ class Play:
     ``shares`` are the generalist's; ``utilities`` has the generalist too; ``regimes`` says for each specialist whether
     it contributes, free-rides or abstains. ``reasons`` tells why in words, for every player, and ``causes`` in one of
     the words of :data:`tuneaccord.bargaining.words.causes.CAUSES`. ``performance`` of an abstainer is 0.
-    ``error`` bounds what any one party could still have gained by investing otherwise; None where a curve's knots are
-    unknown.
+    ``error`` bounds what any one party could still have gained by investing otherwise. It is None, for the play is then
+    searched and not proved, where a curve's knots are unknown, a cost depends on the base other than by ``Level``, or
+    a specialist has neither a concave revenue nor a convex cost (unless that is a ``Level``).
     """
 
     shares: Mapping[str, float]
@@ -48,7 +49,8 @@ class Play:
     def __str__(self) -> str:
         generalist = next(iter(self.utilities))
         rows = [("", "share", "regime", "invests", "cost", "reaches", "revenue", "utility")]
-        rows.append(self._row(generalist, "", "builds", self.base_performance, "", ""))
+        does = "builds" if self.base_performance > 0 else "builds nothing"
+        rows.append(self._row(generalist, "", does, self.base_performance, "", ""))
         for name, share in self.shares.items():
             reached, revenue = f"{self.performance[name]:.4g}", f"{self.revenues[name]:.4g}"
             rows.append(self._row(name, f"{share:.4g}", self.regimes[name], self.improvements[name], reached, revenue))

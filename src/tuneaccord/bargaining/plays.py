@@ -17,7 +17,7 @@ class Plays:
     ``shares``, ``improvement`` and ``regime`` have shape (games, specialists), ``base`` and ``error`` (games,),
     ``utilities`` (games, 1 + specialists) with the generalist first. An abstainer's improvement is 0 and its utility
     is its outside option. ``error`` bounds what the generalist, or any one specialist, could still have gained by
-    another investment; it is not a number (NaN) where a curve's knots are unknown.
+    another investment; it is not a number (NaN) where that is not proved (when that is, :class:`Play` says).
     """
 
     shares: np.ndarray

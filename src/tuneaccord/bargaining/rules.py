@@ -148,6 +148,7 @@ def levels(rule: BargainingSolution | ShareRule, plays: Plays, outside: np.ndarr
     if isinstance(rule, BargainingSolution):
         own = rule.ranking(gains, ideal)
     else:
-        own = rule.score(plays, gains, players)[:, None]
+        # who cannot gain has only rounding to gain: no difference there decides
+        own = rule.score(plays, np.where(ideal > 0, gains, 0.0), players)[:, None]
     every = np.column_stack([own, plays.utilities.sum(axis=1), -plays.shares.sum(axis=1)])
     return np.where(acceptable(gains)[:, None], every, -np.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,8 +42,9 @@ def run(
         check_shares(given, asked.game)
     asked = replaced(asked, rule, given or None, compare)
     everything = out is not None or report is not None
+    shown = everything or sys.stderr.isatty()  # several specialists may take a minute; a pipe gets the table only
     try:
-        data = collect(asked, TerminalProgress() if everything else Silent(), everything=everything)
+        data = collect(asked, TerminalProgress() if shown else Silent(), everything=everything)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     written = bargain_files.write(data, out, report)

@@ -30,7 +30,7 @@ def show(out: Console, data: dict, written: Sequence[Path]) -> None:
     hidden = len(data["players"]) - MANY
     if hidden > 0:
         render.sentence(out, f"... and {hidden} more parties; --out writes all of them")
-    render.sentence(out, "share: the generalist's, of that domain's revenue. " + words.units_in_words(data))
+    render.sentence(out, f"share: the generalist's, of that domain's revenue. {words.units_in_words(data)}".rstrip())
     render.heading(out, "Why")
     if agreement["reason"]:
         _indented(out, "these shares", agreement["reason"])
@@ -50,7 +50,8 @@ def show(out: Console, data: dict, written: Sequence[Path]) -> None:
 def _built(data: dict) -> list[tuple[str, ...]]:
     agreement, play = data["agreement"], data["agreement"]["play"]
     base = render.number(play["base_performance"])
-    rows = [(words.GENERALIST, "", base, render.number(play["costs"][words.GENERALIST]), base, "builds")]
+    does = "builds" if play["base_performance"] > 0 else "builds nothing"
+    rows = [(words.GENERALIST, "", base, render.number(play["costs"][words.GENERALIST]), base, does)]
     for name in data["players"][1:MANY]:
         rows.append(
             (

@@ -109,7 +109,11 @@ def _fitted(sheet: Sheet, fit) -> Fit:
     try:
         return fit()
     except InputError as error:
-        raise InputError(f"{sheet.path}: {error}") from None
+        message = str(error)
+        for name, kind in TRANSFORMS.items():  # the library names the class, the command line its option
+            message = message.replace(f"transform={kind.__name__}()", f"--transform {name}")
+            message = message.replace(f"{kind.__name__}()", f"--transform {name}")
+        raise InputError(f"{sheet.path}: {message}") from None
 
 
 def _price(price: float) -> float:

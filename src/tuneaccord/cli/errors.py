@@ -14,6 +14,7 @@ from tuneaccord.errors import TuneaccordError
 PROMISE_FAILED = 1
 MISTAKE = 2
 STOPPED = 130
+KEEPING = ("tune", "demo")  #: commands that continue where they were stopped
 
 _UsageError = typer.BadParameter.__base__  # typer does not export it by name
 
@@ -35,7 +36,7 @@ class Commands(TyperGroup):
             sys.stdout = None  # or the interpreter tries to write the rest once more when it ends
             _stop("no room on disk for the output. Free some space and try again.")
         except (KeyboardInterrupt, typer.Abort):
-            typer.echo("stopped; run the same command again to continue", err=True)
+            typer.echo(f"stopped; run the same command again{_goes_on(ctx)}", err=True)
             raise typer.Exit(STOPPED) from None
 
     def main(self, *args, standalone_mode: bool = True, **options):
@@ -64,6 +65,11 @@ def printable(text: str) -> str:
     'a\\\\tb'
     """
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _goes_on(ctx) -> str:
+    """Only some commands keep finished steps; the others start from the beginning."""
+    return " to continue" if ctx.invoked_subcommand in KEEPING else ""
 
 
 def _stop(message: str) -> NoReturn:

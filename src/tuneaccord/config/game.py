@@ -194,6 +194,20 @@ def _check_paths(section: GameSection, game: FineTuningGame) -> None:
         for key, path in wanted:
             if path not in valid and not (key == "map" and path in shares):
                 raise InputError(f"{key}: there is no parameter {path!r}. {nearest(path, [*valid, *shares])}")
+    for axis in (section.map.x, section.map.y) if section.map else ():
+        _check_axis(axis, game)
+
+
+def _check_axis(axis: AxisSection, game: FineTuningGame) -> None:
+    """:class:`InputError` unless the parameter may have both values at the ends."""
+    for value in (axis.low, axis.high):
+        if axis.parameter in game.parameters():
+            try:
+                game.with_parameters({axis.parameter: value})
+            except InputError as error:
+                raise InputError(f"map: {axis.parameter} from {axis.low:g} to {axis.high:g}: {error}") from None
+        elif not 0 <= value <= 1:
+            raise InputError(f"map: {axis.parameter} must be in [0, 1], got {axis.low:g} to {axis.high:g}.")
 
 
 def _check_ranges(measured: Mapping[str, tuple[float, float]], game: FineTuningGame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from tuneaccord.reporting.bargain_figures import REGIME_COLOURS
 from tuneaccord.reporting.formatting import number, short
@@ -12,6 +13,24 @@ from tuneaccord.reporting.svg import COLOURS
 
 BARS = 10  #: parameters in the tornado
 PANELS = 6  #: specialists with a map of their own
+
+
+def map_figure(regimes: Any):
+    """A Matplotlib figure of what :func:`tuneaccord.regime_map` found; needs the ``plots`` extra."""
+    return map_picture(_laid_out(regimes.to_dict())).figure()
+
+
+def _laid_out(found: dict) -> dict:
+    """The map with ascending values; one of a single parameter as a band."""
+    values, regimes = found["values"], found["regimes"]
+    if len(values) == 1:
+        values, regimes = [*values, [0.5]], {name: [[one] for one in row] for name, row in regimes.items()}
+    orders = [sorted(range(len(axis)), key=axis.__getitem__) for axis in values]
+    return {
+        "parameters": [*found["parameters"], ""][:2],
+        "values": [[axis[i] for i in order] for axis, order in zip(values, orders, strict=True)],
+        "regimes": {name: [[grid[i][j] for j in orders[1]] for i in orders[0]] for name, grid in regimes.items()},
+    }
 
 
 def map_picture(found: dict) -> Picture:
@@ -25,6 +44,8 @@ def map_picture(found: dict) -> Picture:
         for panel, name in zip(panels, names, strict=False):
             _regions(panel, found["values"], found["regimes"][name])
             panel.set_title(short(name), fontsize=9.5)
+            if not found["parameters"][1]:
+                panel.set_yticks([])
         for panel in panels[len(names) :]:
             panel.set_axis_off()
         figure.supxlabel(found["parameters"][0], fontsize=9, color=COLOURS["ink"])
@@ -36,7 +57,8 @@ def map_picture(found: dict) -> Picture:
         counts = {regime: cells.count(regime) for regime in REGIME_COLOURS if regime in cells}
         told.append(f"{name}: " + ", ".join(f"{regime} in {count} of {len(cells)}" for regime, count in counts.items()))
     width = 5.4 if columns == 1 else 7.6
-    return Picture(width, 0.6 + (3.4 if columns == 1 else 2.7) * rows, paint, "Who does what", "; ".join(told) + ".")
+    height = 1.1 if not found["parameters"][1] else 3.4 if columns == 1 else 2.7
+    return Picture(width, 0.6 + height * rows, paint, "Who does what", "; ".join(told) + ".")
 
 
 def _regions(panel, values: list[list[float]], regimes: list[list[str]]) -> None:
@@ -58,6 +80,8 @@ def _regions(panel, values: list[list[float]], regimes: list[list[str]]) -> None
 
 
 def _edges(values: list[float]) -> list[float]:
+    if len(values) == 1:
+        return [values[0] - 0.5, values[0] + 0.5]
     inner = [(a + b) / 2 for a, b in itertools.pairwise(values)]
     return [2 * values[0] - inner[0], *inner, 2 * values[-1] - inner[-1]]
 

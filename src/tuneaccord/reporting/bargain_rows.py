@@ -12,6 +12,7 @@ _ROUNDING = 1e-12  #: of the largest utility: nothing, for a reader
 def party_rows(data: dict) -> list[dict[str, Any]]:
     """One row a party, the generalist first: what it invests, reaches, earns and gains; None where nothing applies."""
     agreement, play = data["agreement"], data["agreement"]["play"]
+    built = "builds the base" if play["base_performance"] > 0 else "builds nothing"
     rows = []
     for name in data["players"]:
         base = name == GENERALIST
@@ -23,7 +24,7 @@ def party_rows(data: dict) -> list[dict[str, Any]]:
                 "investment": play["base_performance"] if base else play["improvements"][name],
                 "cost": play["costs"][name],
                 "performance": play["base_performance"] if base else play["performance"][name],
-                "regime": "builds the base" if base else play["regimes"][name],
+                "regime": built if base else play["regimes"][name],
                 "revenue": revenue,
                 "part": part,
                 "utility": play["utilities"][name],

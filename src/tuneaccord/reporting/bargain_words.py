@@ -112,10 +112,25 @@ def outside_in_words(data: dict) -> str:
 
 
 def units_in_words(data: dict) -> str:
-    """The units of performance and money."""
+    """The units of performance and money; nothing where the file names neither."""
     money = data["money"]
-    worth = "" if money["currency"] == "units" else f"; one unit of money is {money['currency']} {money['rate']:,.10g}"
-    return f"Performance is in {data['units']}{worth}."
+    told = [] if data["units"] == "performance" else [f"performance is in {data['units']}"]
+    if money["currency"] != "units":
+        told.append(f"one unit of money is {money['currency']} {money['rate']:,.10g}")
+    text = "; ".join(told)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def ranges_in_words(data: dict) -> str:
+    """What the ranges of uncertain numbers are of, and how many of the drawn games had to be left out."""
+    found = data["uncertainty"]
+    text = (
+        f"Ranges: the middle 90% of {found['draws']} games drawn with uncertain {', '.join(found['parameters'])} "
+        f"(seed {found['seed']})."
+    )
+    if found["refused"]:
+        text += f" {found['refused']} more games were drawn and left out, the first because: {found['refusal']}"
+    return text
 
 
 def certainty(data: dict) -> list[str]:

@@ -185,6 +185,9 @@ def _check_rising(x: np.ndarray, y: np.ndarray, transform: ScoreTransform, money
     if not len(x):
         raise InputError("every measurement has spend 0. Measure what spending buys.")
     what = "revenues" if money else "scores"
+    if len(y) == 1:
+        rest = "" if money else " with a spend above 0"
+        raise InputError(f"there is only one measurement{rest}, which any curve fits. Measure more.")
     if np.ptp(y) <= 1e-12 * np.abs(y).max():
         raise InputError(f"all {what} are the same, so they say nothing about what performance is worth.")
     ranks = [np.unique(side, return_inverse=True)[1].astype(float) for side in (x, y)]

@@ -162,5 +162,6 @@ def positive(owner: str, name: str, given, *, zero: bool = False, most: float = 
     # an empty array is what is left when no game is taken; an empty list is a mistake
     empty = array.size == 0 and not isinstance(given, np.ndarray)
     if isinstance(given, (bool, str)) or empty or not fine.all():
-        raise InputError(f"{owner}: {name} must be {wanted}, got {given!r:.60}.")
+        shown = f"{array[~fine].flat[0]:g}" if isinstance(given, np.ndarray) and array.ndim else f"{given!r:.60}"
+        raise InputError(f"{owner}: {name} must be {wanted}, got {shown}.")
     return float(array) if array.ndim == 0 else array

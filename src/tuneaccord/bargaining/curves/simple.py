@@ -33,15 +33,15 @@ class Power(Curve):
         return np.asarray(self.exponent) >= 1.0
 
     def value(self, x):
-        return _times(self.scale, _power(x, self.exponent))
+        return _powered(self.scale, x, self.exponent)
 
     def slope(self, x):
-        return _times(self.scale * self.exponent, _power(x, self.exponent - 1.0))
+        return _powered(self.scale * self.exponent, x, self.exponent - 1.0)
 
     def curvature(self, x):
         bend = self.scale * self.exponent * (self.exponent - 1.0)
-        with np.errstate(invalid="ignore"):  # 0 times infinity where the exponent is 1: no curvature
-            return np.where(bend == 0.0, 0.0, _times(bend, _power(x, self.exponent - 2.0)))
+        # 0 times infinity where the exponent is 1: no curvature
+        return np.where(bend == 0.0, 0.0, _powered(bend, x, self.exponent - 2.0))
 
     def inverse_slope(self, slope):
         with np.errstate(over="ignore"):
@@ -55,6 +55,12 @@ def _power(x, exponent):
     x = np.asarray(x, float)
     with np.errstate(divide="ignore", over="ignore"):  # the limits at 0 and infinity are meant
         return x**exponent
+
+
+def _powered(factor, x, exponent):
+    x = np.asarray(x, float)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # limits, and beyond 1e308 is infinity
+        return factor * x**exponent
 
 
 def _times(factor, x):

@@ -29,23 +29,30 @@ _MOST = 2000  # intervals a game: more of them are left as they are, and the err
 def searched_plays(generalist: Bend, setup, groups: list[tuple[list[int], Replier]], shares) -> Plays:
     """The outcome of each row of ``shares``, for any curves."""
     stage = Stage(generalist, setup, groups, shares)
-    base, missed = _search(stage)
-    return stage.plays(base, missed)
+    return stage.plays(*_search(stage))
 
 
 class _Best:
-    """The best value known in each game, and how much rounding there is."""
+    """The best value known in each game, and how much rounding there is in it."""
 
     def __init__(self, games: int):
         self.value, self.ulps = np.full(games, -np.inf), np.zeros(games)
 
     def take_note(self, cells: Cells):
+        before = self.value.copy()
         for value in (cells.worth_low, cells.worth_high):
             np.maximum.at(self.value, cells.game, value)
-        np.maximum.at(self.ulps, cells.game, ULPS * cells.size)
+        self.ulps[self.value > before] = 0.0
+        reached = np.maximum(cells.worth_low, cells.worth_high) >= self.value[cells.game]
+        np.maximum.at(self.ulps, cells.game[reached], ULPS * cells.size[reached])
+
+    def slack(self, game, size):
+        """Values closer than this to the best are equal to it: a far base costs more, and more of it is rounding."""
+        return np.maximum(self.ulps[game], ULPS * size)
 
 
 def _search(stage: Stage):
+    """The base of each game, and the most that any base may be worth."""
     best = _Best(len(stage.shares))
     cells = first_cells(stage, bracket(stage))
     idle = cells.take(cells.low == 0)
@@ -59,17 +66,17 @@ def _search(stage: Stage):
         if not len(cells.game):
             break
         cells = cut(stage, cells)
-    base, value = _choose(stage, Cells.joined(settled), best, idle)
-    missed = np.maximum(best.value - value, 0.0)
+    base = _choose(stage, Cells.joined(settled), best, idle)
+    most = best.value
     for done, bound in zip(settled, bounds, strict=True):
-        np.maximum.at(missed, done.game, bound - value[done.game])
-    return base, missed
+        np.maximum.at(most, done.game, bound)
+    return base, most
 
 
 def _judge(stage: Stage, cells: Cells, best: _Best, last: bool):
     """Drop or settle intervals; returns those still open, and the settled ones with their bounds."""
     bound, least, most, smooth = _bounds(stage, cells)
-    alive = bound >= (best.value - best.ulps)[cells.game]
+    alive = bound >= best.value[cells.game] - best.slack(cells.game, cells.size)
     one_way = smooth & ((least >= 0) | (most <= 0))
     gap = bound - best.value[cells.game]
     narrow = cells.high - cells.low <= 4 * _EPS * cells.high
@@ -120,7 +127,7 @@ def _choose(stage: Stage, cells: Cells, best: _Best, idle: Cells):
 
     An end of an interval on which the utility rises to the other end is no peak, even if it is equal up to rounding.
     """
-    inner_game, inner_base, inner_value, no_peak = _inner_peaks(stage, cells)
+    inner_game, inner_base, inner_value, inner_size, no_peak = _inner_peaks(stage, cells)
     slack = ULPS * cells.size
     low = cells.rises & (cells.worth_high >= cells.worth_low - slack)
     high = cells.falls & (cells.worth_low >= cells.worth_high - slack)
@@ -128,26 +135,27 @@ def _choose(stage: Stage, cells: Cells, best: _Best, idle: Cells):
     game = np.concatenate([cells.game, cells.game, inner_game])
     base = np.concatenate([cells.low, cells.high, inner_base])
     value = np.concatenate([cells.worth_low, cells.worth_high, inner_value])
+    ends = ((cells.worth_low, cells.low), (cells.worth_high, cells.high))
+    size = np.concatenate([*(worth + 2 * stage.paid(cells.game, end) for worth, end in ends), inner_size])
     peak = ~np.isin(_key(game, base), np.concatenate(no_peak))
     peak[2 * len(cells.game) :] = True
     if np.any(stage.setup):  # building nothing saves the set-up cost, however the utility rises from there
-        game, base, value = (
-            np.concatenate(pair) for pair in ((game, idle.game), (base, idle.low), (value, idle.worth_low))
-        )
+        ends = ((game, idle.game), (base, idle.low), (value, idle.worth_low), (size, idle.size))
+        game, base, value, size = (np.concatenate(pair) for pair in ends)
         peak = np.append(peak, np.ones(len(idle.game), bool))
     found = np.full(len(best.value), -np.inf)
     np.maximum.at(found, game[peak], value[peak])
     # should rounding have left no peak as good as what was reached, any end will do
     fine = peak | (found < best.value - 4 * best.ulps)[game]
     np.maximum.at(found, game[fine], value[fine])
-    close = fine & (value >= (found - best.ulps)[game])
+    close = fine & (value >= found[game] - best.slack(game, size))
     chosen = np.full(len(found), -1.0)
     np.maximum.at(chosen, game[close], base[close])
-    return chosen, found
+    return chosen
 
 
 def _inner_peaks(stage: Stage, cells: Cells):
-    """Peaks inside settled intervals: game, base and worth, and the ends that are therefore none."""
+    """Peaks inside settled intervals: game, base, worth and money involved, and the ends that are therefore none."""
     unsure = np.flatnonzero(cells.smooth & ~(cells.rises | cells.falls))
     unsure, rates = crossing(stage, cells, unsure, marks=True)
     here = cells.take(unsure)
@@ -156,7 +164,8 @@ def _inner_peaks(stage: Stage, cells: Cells):
     ends = np.concatenate([_key(here.game, here.low), _key(here.game, here.high)])
     _, _, high = peaks(stage, cells, unsure, rates[:, inner])
     states = stage.states(here.game, high, between=(here.low, here.high, here.at_low, here.at_high))
-    return here.game, high, stage.earned(here.game, states) - stage.paid(here.game, high), ends
+    earned, paid = stage.earned(here.game, states), stage.paid(here.game, high)
+    return here.game, high, earned - paid, earned + paid, ends
 
 
 def _key(game, base):

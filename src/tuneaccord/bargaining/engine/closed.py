@@ -109,10 +109,12 @@ def _best_base(generalist: Bend, setup, given, replies: _Replies):
     paid = paid + np.where(base > 0, column(setup), 0.0)
     worth = np.where(real, slopes * base + sums - paid, -np.inf)
     idle = np.where(real & (start == 0), sums, -np.inf)  # without any base, and then without a set-up cost
+    size = np.concatenate([np.where(real, slopes * base + sums + paid, 0.0), sums], axis=1)
     worth, base = np.concatenate([worth, idle], axis=1), np.concatenate([base, np.zeros_like(base)], axis=1)
-    top = worth.max(axis=1, keepdims=True)
-    size = np.where(real, slopes * base[:, : start.shape[1]] + sums + paid, 0.0).max(axis=1, keepdims=True)
-    best = np.where(worth >= top - _ULPS * size, base, -1.0).max(axis=1)
+    top = np.argmax(worth, axis=1)[:, None]
+    # a far threshold costs so much that its rounding would make all others look equal: each counts its own
+    size = np.maximum(size, np.take_along_axis(size, top, axis=1))
+    best = np.where(worth >= np.take_along_axis(worth, top, axis=1) - _ULPS * size, base, -1.0).max(axis=1)
     return best, missed.max(axis=1)
 
 

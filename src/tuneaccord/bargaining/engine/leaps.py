@@ -62,7 +62,7 @@ class _Peak:
                 step = np.where(moves & (bent < 0), -rate / bent, 0.0)
                 step = np.clip(np.where(np.isfinite(step), step, 0.0), -0.5 * x, x + base)
                 x = x + step
-                if (np.abs(step) <= 1e-15 * (x + base)).all():
+                if (np.abs(step) <= 1e-9 * (x + base)).all():  # the next would be its square
                     break
         paid = _row(cost.value, base + x) if self.level else _row(cost.value, x)
         return kept * _row(revenue.value, base + x) - paid
@@ -70,7 +70,8 @@ class _Peak:
 
 def _row(function, x):
     """A curve with parameters (intervals, 1), or numbers, at one place an interval."""
-    return np.broadcast_to(function(x[:, None]), (len(x), 1))[:, 0]
+    found = function(x[:, None])
+    return (found if found.shape == (len(x), 1) else np.broadcast_to(found, (len(x), 1)))[:, 0]
 
 
 def _column(knot):

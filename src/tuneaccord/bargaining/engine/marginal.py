@@ -89,7 +89,8 @@ def concave_root(revenue, cost, kept, base, low, high, x=None) -> np.ndarray:
         if number > 6 and number % 2:  # where the curvature jumps Newton's steps may go round in a circle
             outside |= ~near
         if outside.any():
-            inner = near & (bent > 0)
+            # at first an end is tried, where the root often is; near the root rounding may step outside
+            inner = (near & (bent > 0)) | ((number < 2) & np.isfinite(new))
             new = np.where(outside, np.where(inner, np.clip(new, low, high), _middle(low, high)), new)
         x = np.where(high > low, new, low)
         if (near | (high - low <= 2 * _EPS * high)).all():

@@ -135,7 +135,7 @@ class Replier:
     def replies(self, share, base, low=None, high=None, guess=None, ulps=2 * _EPS):
         """The replies, the utilities, and a bound on the utility that each may have missed."""
         kept = 1.0 - share
-        reach, missed = self.reached(kept, base, low, high, guess)
+        reach, missed = self.reached(kept, base, low, high, guess, ulps)
         revenue, cost = self.revenue.curve, self.cost.curve
         free, income = revenue.value(base), revenue.value(base + reach)
         paid = cost.value(base + reach) - cost.value(base) if self.depends == "level" else self._cost_at(base, reach)
@@ -154,10 +154,10 @@ class Replier:
     def _cost_at(self, base, x):
         return self.cost.curve.at(base).value(x) if self.depends == "free" else self.cost.curve.value(x)
 
-    def reached(self, kept, base, low=None, high=None, guess=None):
+    def reached(self, kept, base, low=None, high=None, guess=None, ulps=2 * _EPS):
         """The best improvement before set-up and taking part are considered, and a bound on the utility missed."""
         if not self.concave or self.depends == "free":
-            return self._searched(kept, base, low, high)
+            return self._searched(kept, base, low, high, 2 * ulps)
         if self.depends == "level":
             least = base if low is None else base + low
             top = np.inf if high is None else base + high
@@ -166,7 +166,7 @@ class Replier:
         low, high = 0.0 if low is None else low, np.inf if high is None else high
         return concave_best(self.revenue, self.cost, kept, base, low, high, guess), 0.0
 
-    def _searched(self, kept, base, low, high):
+    def _searched(self, kept, base, low, high, ulps):
         shape = np.broadcast_shapes(np.shape(kept), np.shape(base), self.revenue.games, self.cost.games)
         flat = _flat(self, shape)
         kept, base = (np.broadcast_to(part, shape).ravel() for part in (kept, base))
@@ -179,7 +179,7 @@ class Replier:
             most = furthest(self.names, flat.revenue, flat.cost, kept, under, least)
         else:
             most = np.maximum(start + np.broadcast_to(high, shape).ravel(), least)
-        x, missed = global_best(flat.revenue, flat.cost, kept, under, least, most)
+        x, missed = global_best(flat.revenue, flat.cost, kept, under, least, most, ulps=ulps)
         return np.maximum(x - start, 0.0).reshape(shape), missed.reshape(shape)
 
 

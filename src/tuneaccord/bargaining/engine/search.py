@@ -79,22 +79,22 @@ class _Problems:
         return np.sort(np.column_stack(columns), axis=1)
 
 
-def global_best(revenue: Bend, cost: Bend, kept, base, low, high) -> tuple[np.ndarray, np.ndarray]:
+def global_best(revenue: Bend, cost: Bend, kept, base, low, high, *, ulps=4 * _EPS) -> tuple[np.ndarray, np.ndarray]:
     """The ``x`` in ``[low, high]`` with the largest ``kept * revenue(base + x) - cost(x)``, and what may be missed.
 
-    Arrays of one shape ``(problems,)``; ``high`` is finite. Of values that are equal up to rounding the largest
-    ``x``. Returns ``x`` and a bound on the value missed.
+    Arrays of one shape ``(problems,)``; ``high`` is finite. Of values that are equal up to the part ``ulps`` of the
+    money involved the largest ``x``. Returns ``x`` and a bound on the value missed.
     """
     every = _Problems(revenue, cost, kept, base)
     single = _bends_down(every, low, high)
     if single.all():
         return concave_best(revenue, cost, kept, base, low, high), np.zeros(len(base))
     if not single.any():
-        return _branch_and_bound(every, low, high)
+        return _branch_and_bound(every, low, high, ulps)
     x, missed = np.empty(len(base)), np.zeros(len(base))
     easy = every.take(single)
     x[single] = concave_best(easy.revenue, easy.cost, easy.kept, easy.base, low[single], high[single])
-    x[~single], missed[~single] = _branch_and_bound(every.take(~single), low[~single], high[~single])
+    x[~single], missed[~single] = _branch_and_bound(every.take(~single), low[~single], high[~single], ulps)
     return x, missed
 
 
@@ -109,14 +109,14 @@ def _bends_down(every: _Problems, low, high):
     return np.where(every.kept > 0, every.kept * bent, 0.0) < costs
 
 
-def _branch_and_bound(every: _Problems, low, high):
+def _branch_and_bound(every: _Problems, low, high, ulps):
     kept, base, revenue, cost = every.kept, every.base, every.revenue, every.cost
     edges = every.edges(low, high)
     width = edges.shape[1]
     who = np.repeat(np.arange(len(base)), width)
     values = every.take(who).worth(edges.ravel())
     size = np.abs(kept * revenue.curve.value(base + high)) + np.abs(cost.curve.value(low))
-    ulps = 4 * _EPS * (size + np.abs(values.reshape(edges.shape)).min(axis=1))
+    ulps = ulps * (size + np.abs(values.reshape(edges.shape)).min(axis=1))
     best, anywhere = _Best(low, ulps), _Best(low, ulps)
     no_peak = every.take(who).no_peak(edges.ravel(), low[who], high[who])
     best.offer(who[~no_peak], edges.ravel()[~no_peak], values[~no_peak])

@@ -73,8 +73,11 @@ class Stage:
             total = total + np.where(share > 0, share * rise, 0.0).sum(axis=1)
         return total
 
-    def plays(self, base, missed) -> Plays:
-        """What is played from the bases on."""
+    def plays(self, base, most) -> Plays:
+        """What is played from the bases on; no base is worth more than ``most``.
+
+        Ties go by wider tolerances than while searching: who was taken to be indifferent still is.
+        """
         count = self.shares.shape[1]
         improvement, utilities = np.empty(self.shares.shape), np.empty((len(base), count + 1))
         regime, errors = np.empty(self.shares.shape, int), np.empty(self.shares.shape)
@@ -86,6 +89,7 @@ class Stage:
             utilities[:, [1 + place for place in places]] = utility
         earned, paid = self.earned(games, states), self.paid(games, base)
         utilities[:, 0] = earned - paid
+        missed = np.maximum(most - utilities[:, 0], 0.0)  # by what is played, whatever the search took it for
         error = np.maximum(missed + ULPS * (earned + paid), errors.max(axis=1))
         return Plays(
             shares=self.shares,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuneaccord.bargaining.frontier import Frontier, Piece
+from tuneaccord.bargaining.one.choice import TIED
 from tuneaccord.bargaining.one.jumps import find_jumps
 from tuneaccord.bargaining.one.peaks import Objective, climb
 from tuneaccord.bargaining.one.power_bargain import power_game
@@ -99,7 +100,7 @@ def _undominated(values: np.ndarray, fine: np.ndarray, same: float) -> tuple[np.
 
     A row beats another if it is not worse by more than ``same`` for either and better by five times that for one.
     """
-    size = np.maximum(np.abs(values).max(axis=0), 1e-300)
+    size = _sizes(values)
     by = np.arange(len(values))
     for i in (0, 1):  # among those no worse for the other, who is best for i?
         mine, other = values[:, i] / size[i], np.where(fine, values[:, 1 - i] / size[1 - i], -np.inf)
@@ -110,6 +111,12 @@ def _undominated(values: np.ndarray, fine: np.ndarray, same: float) -> tuple[np.
         rival = leader[np.maximum(count - 1, 0)]
         by = np.where((count > 0) & fine[rival] & (mine[rival] > mine + 5 * same), rival, by)
     return fine & (by == np.arange(len(values))), by
+
+
+def _sizes(values: np.ndarray) -> np.ndarray:
+    """What differences in each column count against; who never has more than rounding is better off nowhere."""
+    size = np.abs(values).max(axis=0)
+    return np.maximum(np.where(size <= TIED * size.max(), size.max(), size), 1e-300)
 
 
 def _runs(kept: np.ndarray, share: np.ndarray, jumps) -> list[tuple[int, int]]:
@@ -183,6 +190,6 @@ def _reason(game: FineTuningGame, plays: Plays, by, jumps, here: int, there: int
     if rival == there or abs(share[rival] - share[here]) <= 10 * _NEAR:
         inward = np.flatnonzero((share - share[here]) * (share[here] - share[there]) >= 0)
         inner = inward[np.argmin(np.abs(np.abs(share[inward] - share[here]) - 100 * _NEAR))]
-        falls = (plays.utilities[here] - plays.utilities[inner]) / np.abs(plays.utilities).max(axis=0)
+        falls = (plays.utilities[here] - plays.utilities[inner]) / _sizes(plays.utilities)
         return f"peak of {game.players[int(np.argmax(falls))]}"
     return f"level: a share of {share[rival]:.4g} is as good for both, and better beyond"

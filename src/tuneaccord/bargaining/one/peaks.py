@@ -199,7 +199,7 @@ def _guesses(plays: Plays, rank: int, objective: Objective) -> tuple[float, ...]
         near = [
             here / (here - there)
             for here, there in zip(limits[left], limits[left + 1], strict=True)
-            if here * there < 0
+            if np.sign(here) * np.sign(there) < 0
         ]
         if left >= 2 and left + 3 < len(share):
             places = (share[left - 2 : left + 4] - share[left]) / width
@@ -213,8 +213,9 @@ def _meeting(places: np.ndarray, values: np.ndarray) -> float | None:
     """Where in [0, 1] the parabola through the first three places meets the one through the last three."""
     if np.diff(places).min() <= 0:
         return None
-    a, b, c = _parabola(places[:3], values[:3]) - _parabola(places[3:], values[3:])
-    square = b * b - 4 * a * c
+    with np.errstate(over="ignore", invalid="ignore"):  # places far closer to each other than to the rest
+        a, b, c = _parabola(places[:3], values[:3]) - _parabola(places[3:], values[3:])
+        square = b * b - 4 * a * c
     if not square >= 0 or (a == 0 and b == 0):
         return None
     q = -0.5 * (b + np.copysign(np.sqrt(square), b))

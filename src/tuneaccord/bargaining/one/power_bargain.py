@@ -42,7 +42,7 @@ def power_game(generalist: Generalist, specialist: Specialist) -> PowerGame | No
     game = PowerGame(*np.broadcast_arrays(*(np.atleast_1d(np.asarray(one, float)) for one in numbers)))
     with np.errstate(over="ignore"):
         sizes = [np.exp(log) * game.rate for log in game.logs]
-    return game if all((np.isfinite(size) & (size > 1e-250)).all() for size in sizes) else None
+    return game if all(((size < 1e120) & (size > 1e-250)).all() for size in sizes) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,7 @@ def _stretches(turns: tuple[Turns, Turns], gains: _Gains) -> _Stretches:
     low, high = knots[:, :-1], knots[:, 1:]
     first, second = gains.at(knots)
     row, column = np.nonzero(high > low)
-    against = np.diff(first, axis=1)[row, column] * np.diff(second, axis=1)[row, column] < 0
+    against = (np.sign(np.diff(first, axis=1)) * np.sign(np.diff(second, axis=1)))[row, column] < 0
     return _Stretches(row, low[row, column], high[row, column], len(low), against)
 
 
@@ -159,7 +159,7 @@ def _crossings(stretches: _Stretches, gains: _Gains, difference: Callable) -> np
         first, second = part.of(slice(None), share)
         return difference(first, second, stretches.row)
 
-    crossed = value(stretches.low) * value(stretches.high) < 0
+    crossed = np.sign(value(stretches.low)) * np.sign(value(stretches.high)) < 0
     return stretches.spread(np.where(crossed, roots(value, stretches.low, stretches.high), np.nan))
 
 

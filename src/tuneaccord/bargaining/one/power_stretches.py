@@ -96,7 +96,7 @@ def _turns(ratio: _Ratio, first) -> Turns:
         if j:
             left[:, j] = np.where(left[:, j] == 0, right[:, j - 1], left[:, j])
         right[:, j] = np.where(right[:, j] == 0, left[:, j], right[:, j])
-    row, column = np.nonzero(left * right < 0)
+    row, column = np.nonzero(np.sign(left) * np.sign(right) < 0)
     narrow = _Ratio(
         *(None if one is None else np.asarray(one)[row] for one in (ratio.start, ratio.a, ratio.b, ratio.m))
     )

@@ -35,7 +35,7 @@ def measured(rule: Rule, gains: np.ndarray, performance: np.ndarray, ideal: np.n
     fine = acceptable(gains)
     if isinstance(rule, (PowerfulGeneralist, PowerfulSpecialist)):
         one = int(isinstance(rule, PowerfulSpecialist))
-        return Measure(gains[:, one : one + 1], fine)
+        return Measure(np.where(ideal > 0, gains, 0.0)[:, one : one + 1], fine)  # else rounding is all there is to gain
     if isinstance(rule, Utilitarian):
         return Measure(gains.sum(axis=1, keepdims=True), fine)
     if isinstance(rule, MaxPerformance):

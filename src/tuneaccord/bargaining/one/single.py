@@ -134,7 +134,7 @@ def search_text(trace: Trace) -> str:
     if np.isfinite(error).all():
         known = f"each play is within {error.max():.1e} of the best investments"
     else:
-        known = "the investments are not certified, for a curve's knots are unknown"
+        known = "the investments are not certified, for a curve's knots are unknown or its shape allows no bound"
     return (
         f"Traced at {len(share)} shares at most {spacing:.4f} apart, every peak pursued to rounding; {known}. "
         "A peak narrower than the spacing that shows in none of these plays would be missed."

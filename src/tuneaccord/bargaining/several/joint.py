@@ -111,7 +111,7 @@ class Search:
         """Everybody's best over all acceptable shares looked at; 0 if that is within rounding of the outside option."""
         gains = self.land.outputs(self.land.plays)[:, :-1]
         fine = acceptable(gains)
-        best = gains[fine].max(axis=0) if fine.any() else np.full(gains.shape[1], -1.0)
+        best = gains[fine].max(axis=0) if fine.any() else np.zeros(gains.shape[1])
         size = np.maximum(np.abs(self.land.plays.utilities).max(axis=0), np.abs(self.game.outside))
         return np.where(np.abs(best) <= _TIED * size, 0.0, best)
 

@@ -76,6 +76,12 @@ class RegimeMap:
         columns = {name: values.ravel().tolist() for name, values in {**grid, **named, **rest}.items()}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
+    def plot(self):
+        """A Matplotlib figure, a panel for each of the first six specialists; needs the ``plots`` extra."""
+        from tuneaccord.reporting.bargain_maps import map_figure
+
+        return map_figure(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         return {

@@ -92,6 +92,12 @@ def _free_rides(specialist, kept, base, x) -> Explanation:
                 f"which does not cover the {amount(setup)} for starting, so it free-rides.",
             )
     earns, costs = kept * float(revenue.slope(base)), float(cost.slope(0.0))
+    if costs < earns:  # a slope that starts at 0 and is steep at the least number there is: an exponent close to 1
+        return Explanation(
+            "first unit",
+            f"One more unit of improvement would earn it {amount(earns)} and cost it more than that already at the "
+            "smallest improvement that a number can hold, so it free-rides.",
+        )
     more = "" if _one_bend(specialist, base) else ", and no larger improvement pays either"
     return Explanation(
         "first unit",
