@@ -66,6 +66,7 @@ def test_a_bad_market_in_a_process(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode(tmp_path):
     text = "base: [0.5, 0.5]\ndivergence: {kind: KL, strength: 1}\ngroups: [{name: café, scores: [0, 1]}]\n"
     (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
@@ -74,6 +75,7 @@ def test_a_terminal_without_unicode(tmp_path):
     assert "caf\\xe9" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_standard_output_on_a_full_disk(options):
@@ -84,6 +86,7 @@ def test_standard_output_on_a_full_disk(options):
     assert result.stderr == "error: no room on disk for the output. Free some space and try again.\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_reading():
     shell = f"{sys.executable} -m tuneaccord settle {MARKET} | head -1"
     assert subprocess.run(shell, shell=True, capture_output=True, text=True, check=True).stderr == ""

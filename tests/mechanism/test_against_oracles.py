@@ -66,6 +66,7 @@ def test_agrees_with_a_convex_solver_on_many_markets():
         assert max(found.values()) < 1e-10, found
 
 
+@pytest.mark.slow
 def test_agrees_with_sixty_digits_at_every_scale():
     rng = np.random.default_rng(8)
     for _ in range(200):

@@ -171,6 +171,7 @@ def test_ties_constants_and_zeros_do_no_harm(result, rule):
     check_settlement(found)
 
 
+@pytest.mark.slow
 @given(settlements())
 def test_a_nash_bargain_is_found_or_the_base_stays(result):
     found = ta.settle(result.space, result.reports, ta.Bargained())

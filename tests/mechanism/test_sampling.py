@@ -101,6 +101,7 @@ def expected_errors(one, law):
 QUANTITIES = ("net_welfare", "welfare", "values", "payments")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proposal", [False, True])
 @pytest.mark.parametrize(("responses", "repeats", "allowed"), [(64, 4000, 0.07), (256, 2000, 0.07)])
 def test_bias_and_error_are_as_predicted(proposal, responses, repeats, allowed):
@@ -141,6 +142,7 @@ def test_at_sixteen_responses_the_predicted_bias_is_right_to_a_sixth():
         assert (np.abs((found[name].corrected - noise).mean(axis=0)) < 0.15 * np.abs(seen)).all(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("responses", "low", "high"), [(16, 0.74, 0.90), (64, 0.87, 0.95), (256, 0.925, 0.965)])
 def test_intervals_cover_as_often_as_they_should_once_there_are_enough_responses(responses, low, high):
     full, reports, one = market(88, 0.9, 2000)
@@ -153,6 +155,7 @@ def test_intervals_cover_as_often_as_they_should_once_there_are_enough_responses
         assert (covered <= high).all(), (name, covered)
 
 
+@pytest.mark.slow
 def test_the_intervals_over_prompts_cover_the_mean_over_all_prompts():
     """Sixty data sets of 40 prompts with 64 responses each; standard deviation of the coverage 0.03."""
     rng = np.random.default_rng(89)

@@ -7,6 +7,7 @@ import tuneaccord as ta
 from tuneaccord.mechanism.uncertainty import Interval, interval, ratio_interval, resampled_means
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_intervals_cover_a_normal_mean_as_often_as_they_say(level):
     rng = np.random.default_rng(51)
@@ -58,6 +59,7 @@ def pooled(prompts, replies, seed):
     return ta.settle(ta.Simplex.uniform(prompts, replies, ta.KL(1.0)), reports)
 
 
+@pytest.mark.slow
 def test_the_noise_of_the_replies_is_in_the_intervals():
     truth = pooled(20_000, 16, seed=56).payments["g0"]
     hits = [

@@ -40,6 +40,7 @@ def test_one_reply_that_carries_everything_keeps_the_jackknife_finite():
     assert best_net_welfare(scores, np.array([1e6]), 1.0)[0] < 2e6
 
 
+@pytest.mark.slow
 def test_importance_weights_and_fresh_replies_agree():
     """Two routes to one adapter's values: 3,000 prompts leave an error of about 0.002 each."""
     rng = np.random.default_rng(2)
@@ -75,6 +76,7 @@ def test_a_row_is_welfare_minus_price():
     assert row.net_welfare(SIZES, 0.5)[0] == pytest.approx(2.0 - 0.1)
 
 
+@pytest.mark.slow
 def test_the_reply_that_is_kept_is_drawn_apart_from_the_candidates(tiny):
     """Over many seeds the chance to keep a candidate is its weight, whatever tokens it begins with."""
 

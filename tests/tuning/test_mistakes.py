@@ -221,6 +221,7 @@ def test_reply_with_a_seed_that_is_no_seed(tmp_path):
         assert "--seed" in result.stderr
 
 
+@pytest.mark.slow
 def test_prompts_with_odd_texts(market, tmp_path):
     """Nothing in a prompt can end a run: unknown words, scripts, markup, a control character."""
     odd = ["日本語", "<b>bold</b>", "<end> <pad> <assistant>", "a\u2028b", "\x07 {{ 7 * 7 }} {% raw %}", "🌱" * 20]

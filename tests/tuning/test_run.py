@@ -161,6 +161,7 @@ def controlled(fresh: np.ndarray, pool: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
+@pytest.mark.slow
 def test_a_finished_run_of_another_file_is_not_replaced(market, tmp_path):
     mine, yours = (shutil.copytree(market.parent, tmp_path / name) / market.name for name in ("mine", "yours"))
     run(mine, tmp_path / "out", train=False, workers=1)
@@ -170,6 +171,7 @@ def test_a_finished_run_of_another_file_is_not_replaced(market, tmp_path):
     assert (tmp_path / "out" / "settlement.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_was_writing_is_removed(market, out, record):
     litter = [out / ".report.html.abcd.partial", out / "steps" / ".sample-1.json.abcd.partial"]
     for file in litter:
@@ -314,6 +316,7 @@ def test_a_finished_run_is_read_back(market, out, tmp_path, monkeypatch):
     assert {path.name for path in (folder / "steps").iterdir()} == steps
 
 
+@pytest.mark.slow
 def test_damaged_and_missing_steps_are_done_again(market, out, tmp_path):
     folder = shutil.copytree(out, tmp_path / "out")
     for number, path in enumerate(sorted((folder / "steps").iterdir())):
@@ -359,6 +362,7 @@ def test_rewards_that_do_not_tell_replies_apart(tiny_model, tmp_path, constant):
     assert rows["adapter"]["kl"]["estimate"] == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_prompts_on_which_nothing_can_be_gained(tiny_model, tmp_path):
     """A resample of such prompts alone has no gain to take a share of."""
     config = write_market(tmp_path, tiny_model, groups=[{"name": "a", "size": 2, "reward": "rewards.py:f"}])
@@ -371,6 +375,7 @@ def test_prompts_on_which_nothing_can_be_gained(tiny_model, tmp_path):
     assert rows["adapter"]["share"] is None
 
 
+@pytest.mark.slow
 def test_no_prompt_to_train_on_is_told_before_anything_is_drawn(tiny_model, tmp_path):
     config = write_market(tmp_path, tiny_model, adapter={"validation_prompts": 4})
     with pytest.raises(InputError, match="validation_prompts"):
@@ -455,6 +460,7 @@ def test_the_command(market, out, tmp_path):
     assert files(tmp_path / "out") == TUNED
 
 
+@pytest.mark.slow
 def test_an_adapter_of_factor_zero_says_what_the_base_says(tiny_model, tmp_path):
     """Paired with the pool on the same random numbers, it has the base's values exactly."""
     adapter = {"rank": 2, "learning_rate": 0.01, "block": 4, "validation_prompts": 2}
