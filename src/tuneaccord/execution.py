@@ -91,11 +91,14 @@ class Processes(Executor):
         if self._pool is None:
             return
         workers = list((self._pool._processes or {}).values())
+        manager = self._pool._executor_manager_thread
         self._pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.terminate()
         for worker in workers:
             worker.join()
+        if manager is not None:
+            manager.join(10)  # or it closes its pipe while the interpreter, at its end, writes to it
         self._pool = None
 
 
