@@ -13,7 +13,7 @@ from tuneaccord.bargaining.agreement import AGREED, NO_TRADE
 from tuneaccord.bargaining.engine.investing import play_many
 from tuneaccord.bargaining.one.family_bargain import bargain_part
 from tuneaccord.bargaining.parties import Generalist, Specialist, games, take
-from tuneaccord.bargaining.plays import Plays
+from tuneaccord.bargaining.plays import Plays, joined
 from tuneaccord.bargaining.rules import NashInNash, Rule, ShareRule
 from tuneaccord.bargaining.solutions import BargainingSolution, Nash
 from tuneaccord.errors import InputError
@@ -92,7 +92,7 @@ class GameFamily:
             generalist, *specialists = self._parties(here)
             return play_many(generalist, specialists, shares[here])
 
-        return _joined(self._pieces(part, progress))
+        return joined(self._pieces(part, progress))
 
     def bargain(self, solution: Rule, *, progress: Progress | None = None) -> FamilyAgreements:
         """The agreement of each game under ``solution``; games with one specialist only.
@@ -115,7 +115,7 @@ class GameFamily:
             return bargain_part(generalist, specialist, solution, here.stop - here.start)
 
         parts = self._pieces(part, progress)
-        plays = _joined([plays for plays, _, _ in parts])
+        plays = joined([plays for plays, _, _ in parts])
         ideal, agreed = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
         outside = [np.broadcast_to(party.outside, self.games) for party in (self.generalist, *self.specialists)]
         status = np.where(agreed, AGREED, NO_TRADE)
@@ -134,7 +134,3 @@ class GameFamily:
                 if progress:
                     progress(piece.stop, total)
         return done
-
-
-def _joined(parts: list[Plays]) -> Plays:
-    return Plays(*(np.concatenate([getattr(part, name) for part in parts]) for name in Plays.__dataclass_fields__))

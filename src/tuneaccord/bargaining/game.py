@@ -6,7 +6,6 @@ abstains, free-rides on the base or contributes to it. Solved backwards.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -140,7 +139,9 @@ class FineTuningGame:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON or YAML."""
-        return _plain(self)
+        from tuneaccord.specs import to_data
+
+        return {name: value for name, value in to_data(self).items() if name != "kind"}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FineTuningGame:
@@ -165,9 +166,3 @@ class FineTuningGame:
                 raise InputError(f"the generalist's share of {name!r} must be in [0, 1], got {given!r:.60}.")
             row.append(float(given))
         return row
-
-
-def _plain(game: FineTuningGame) -> dict[str, Any]:
-    from tuneaccord.specs import to_data
-
-    return {field.name: to_data(game)[field.name] for field in dataclasses.fields(game)}

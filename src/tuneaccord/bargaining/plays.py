@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,3 +37,23 @@ class Plays:
         """Some of the games, by number, slice or mask."""
         index = [index] if np.ndim(index) == 0 and not isinstance(index, slice) else index
         return Plays(*(getattr(self, name)[index] for name in Plays.__dataclass_fields__))
+
+
+def joined(parts: Sequence[Plays]) -> Plays:
+    """The games of several, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Plays(*(np.concatenate([getattr(part, name) for part in parts]) for name in Plays.__dataclass_fields__))
+
+
+def nobody_trades(outside: np.ndarray) -> Plays:
+    """One game in which everybody keeps the outside option, (players,): nothing is built, all abstain."""
+    count = len(outside) - 1
+    return Plays(
+        shares=np.zeros((1, count)),
+        base=np.zeros(1),
+        improvement=np.zeros((1, count)),
+        regime=np.full((1, count), ABSTAINS),
+        utilities=outside[None, :].astype(float),
+        error=np.zeros(1),
+    )

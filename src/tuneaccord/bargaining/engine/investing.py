@@ -17,7 +17,7 @@ from tuneaccord.bargaining.engine.closed import straight_plays
 from tuneaccord.bargaining.engine.repliers import Replier
 from tuneaccord.bargaining.engine.stacking import stacked
 from tuneaccord.bargaining.parties import Generalist, Specialist, games, take
-from tuneaccord.bargaining.plays import Plays
+from tuneaccord.bargaining.plays import Plays, joined
 
 Groups = list[tuple[list[int], Replier]]
 _NUMBERS = 2**20  # in one array: memory stays below some 200 MB
@@ -54,7 +54,7 @@ def _play_many(generalist, specialists, shares) -> Plays:
         here = slice(start, start + chunk)
         several = tuple(_part(one, here, rows) for one in specialists) if varying else specialists
         parts.append(_play(_part(generalist, here, rows), several, shares[here]))
-    return Plays(*(np.concatenate([getattr(part, name) for part in parts]) for name in Plays.__dataclass_fields__))
+    return joined(parts)
 
 
 def _plain(specialists: tuple[Specialist, ...]) -> bool:

@@ -44,9 +44,13 @@ def falling_bracket(function: Callable, low, high, at_low, at_high, *, most: int
 
 
 def _next(a, fa, b, fb, c, fc, least):
-    xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
-    quadratic = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
-    t = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
-    t = np.where(quadratic & np.isfinite(t), t, 0.5)
     least = np.minimum(least, 0.5)
-    return np.clip(t, least, 1 - least)
+    return np.clip(trusted_step(a, fa, b, fb, c, fc), least, 1 - least)
+
+
+def trusted_step(a, fa, b, fb, c, fc):
+    """The next part of the way from a to b: inverse quadratic interpolation where it is trusted, else a half."""
+    xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
+    trusted = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
+    quadratic = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
+    return np.where(trusted & np.isfinite(quadratic), quadratic, 0.5)

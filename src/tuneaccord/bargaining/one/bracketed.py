@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tuneaccord.bargaining.engine.roots import trusted_step
+
 
 def roots(function: Callable[[np.ndarray], np.ndarray], low, high, *, rounds: int = 120) -> np.ndarray:
     """Where ``function`` changes sign between ``low`` and ``high``, arrays of one shape.
@@ -40,14 +42,6 @@ def roots(function: Callable[[np.ndarray], np.ndarray], low, high, *, rounds: in
         keep = done
         b, fb = np.where(keep | same, b, a), np.where(keep | same, fb, fa)
         a, fa = np.where(keep, a, t), np.where(keep, fa, ft)
-        step = _step(a, b, c, fa, fb, fc)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            step = trusted_step(a, fa, b, fb, c, fc)
     return np.where(np.abs(fa) < np.abs(fb), a, b)
-
-
-def _step(a, b, c, fa, fb, fc):
-    """The next share of the way from a to b: inverse quadratic interpolation where it is trusted, else a half."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
-        trusted = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
-        quadratic = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
-    return np.where(trusted & np.isfinite(quadratic), quadratic, 0.5)

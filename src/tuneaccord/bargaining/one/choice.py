@@ -12,7 +12,7 @@ from tuneaccord.bargaining.one.trace import FIRST, Trace
 from tuneaccord.bargaining.plays import Plays
 
 TIED = 1e-12  #: relative to the range of the numbers compared: a few thousand roundings
-_WIDE = FIRST[(FIRST == 0) | (FIRST == 1) | ((FIRST > 1e-2) & (FIRST < 0.99))]  # shares that are truly apart
+WIDE = FIRST[(FIRST == 0) | (FIRST == 1) | ((FIRST > 1e-2) & (FIRST < 0.99))]  # shares that are truly apart
 
 
 def lifted(best: np.ndarray, outside: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ class Choice:
 
     def _flat(self, chosen: float, level: int) -> bool:
         """Whether three neighbouring shares of the first trace tie with the chosen one in all levels so far."""
-        plays = self.trace.at(_WIDE)
+        plays = self.trace.at(WIDE)
         best = self.ranked(self.trace.at([chosen]))[0, : level + 1]
         tied = (self.ranked(plays)[:, : level + 1] >= best - TIED * self._size[: level + 1]).all(axis=1)
         return bool((tied[:-2] & tied[1:-1] & tied[2:]).any())

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from tuneaccord.bargaining.one.choice import TIED, WIDE
 from tuneaccord.bargaining.one.peaks import PLACES, TO_COEFFICIENTS
 from tuneaccord.bargaining.one.scores import Measure, score
 from tuneaccord.bargaining.one.trace import FIRST, roughness
-from tuneaccord.bargaining.plays import Plays
+from tuneaccord.bargaining.plays import Plays, joined
 
-_TIED = 1e-12
 _RESOLVED = 1e-12
 _ROUNDS = 30
 _ROUGH = 4  # cells of one game that are looked at more closely
@@ -64,10 +64,7 @@ def traced(play: Play, games: int) -> Traced:
         ]
     )
     place = np.take_along_axis(place, order, axis=1).ravel()
-    both = Plays(
-        *(np.concatenate([getattr(one, name) for one in (plays, more)]) for name in Plays.__dataclass_fields__)
-    )
-    return Traced(np.take_along_axis(share, order, axis=1), both.row(place))
+    return Traced(np.take_along_axis(share, order, axis=1), joined([plays, more]).row(place))
 
 
 def settle_many(play: Play, trace: Traced, measures: list[Callable[[Plays, np.ndarray], Measure]]):
@@ -202,7 +199,7 @@ def _best(play: Play, measure, share, owner, games: int):
     top = np.full(games, -np.inf)
     np.maximum.at(top, owner, scored)
     size = np.maximum(np.abs(np.where(np.isfinite(top), top, 0.0)), measured.least)
-    near = np.isfinite(scored) & (scored >= top[owner] - _TIED * size[owner])
+    near = np.isfinite(scored) & (scored >= top[owner] - TIED * size[owner])
     close = np.isfinite(scored) & (scored >= top[owner] - 4e-15 * size[owner])
     # of shares that cannot be told apart an end of [0, 1] comes first, then the highest
     rank = np.lexsort((-scored, ~(close & ((share == 0) | (share == 1))), owner))
@@ -217,9 +214,9 @@ def _best(play: Play, measure, share, owner, games: int):
 
 def _flat(share: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Which games tie with their best over neighbouring shares."""
-    apart = np.isin(share, FIRST[(FIRST == 0) | (FIRST == 1) | ((FIRST > 1e-2) & (FIRST < 0.99))])
+    apart = np.isin(share, WIDE)
     wide = first[apart].reshape(len(first), -1)
     top = first.max(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
-        near = np.isfinite(wide) & (wide >= top - _TIED * np.abs(np.where(np.isfinite(top), top, 0.0)))
+        near = np.isfinite(wide) & (wide >= top - TIED * np.abs(np.where(np.isfinite(top), top, 0.0)))
     return (near[:, :-2] & near[:, 1:-1] & near[:, 2:]).any(axis=1)

@@ -20,7 +20,7 @@ from tuneaccord.bargaining.one.peaks import Objective, climb
 from tuneaccord.bargaining.one.power_bargain import power_bargains, power_game
 from tuneaccord.bargaining.one.scores import KNOWN
 from tuneaccord.bargaining.one.trace import FIRST, Trace
-from tuneaccord.bargaining.plays import ABSTAINS, Plays
+from tuneaccord.bargaining.plays import Plays, nobody_trades
 from tuneaccord.bargaining.rules import ShareRule, acceptable, levels
 from tuneaccord.bargaining.solutions import BargainingSolution, KalaiSmorodinsky, Nash
 
@@ -111,19 +111,11 @@ def _parts(rule, outside: np.ndarray, ideal: np.ndarray):
 
 def no_trade(game: FineTuningGame, ideal: np.ndarray, search: str) -> Found:
     """Everybody keeps the outside option."""
-    play = Plays(
-        shares=np.zeros((1, 1)),
-        base=np.zeros(1),
-        improvement=np.zeros((1, 1)),
-        regime=np.full((1, 1), ABSTAINS),
-        utilities=game.outside[None, :],
-        error=np.zeros(1),
-    )
     why = (
         "No share lifts anybody above the outside option without taking somebody else below it, "
         "so there is nothing to agree on."
     )
-    return Found(play, ideal, "no trade", search, why)
+    return Found(nobody_trades(game.outside), ideal, "no trade", search, why)
 
 
 def search_text(trace: Trace) -> str:

@@ -98,7 +98,7 @@ def _blocked(shares: np.ndarray, end: float) -> np.ndarray:
 
 
 def _extended(game: FineTuningGame, plays: Plays, shares: np.ndarray) -> Plays:
-    from tuneaccord.bargaining.several.landscape import joined
+    from tuneaccord.bargaining.plays import joined
 
     old = len(plays.shares)
     return plays if len(shares) == old else joined([plays, game.play_many(shares[old:])])

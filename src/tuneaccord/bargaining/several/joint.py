@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuneaccord.bargaining.bargain import Found
-from tuneaccord.bargaining.plays import ABSTAINS, Plays
+from tuneaccord.bargaining.plays import ABSTAINS, Plays, nobody_trades
 from tuneaccord.bargaining.rules import MaxPerformance, ShareRule, acceptable, levels
 from tuneaccord.bargaining.several.ascent import Goal, Smallest, Smooth, climb, sharpen
 from tuneaccord.bargaining.several.forced import Forced, may_bind
 from tuneaccord.bargaining.several.goals import goal_of, own
 from tuneaccord.bargaining.several.joint_quadratic import settle_quadratic
 from tuneaccord.bargaining.several.joint_reasons import reason
-from tuneaccord.bargaining.several.landscape import Landscape, nobody_trades
+from tuneaccord.bargaining.several.landscape import Landscape
 from tuneaccord.bargaining.several.lexicographic import raise_minimum
 from tuneaccord.bargaining.several.polling import breed, glance, poll
 from tuneaccord.bargaining.several.quadratic import quadratic
@@ -219,7 +219,7 @@ class Search:
         return chosen
 
     def _no_trade(self, why: str) -> Found:
-        return Found(nobody_trades(self.game), self.ideal, "no trade", self._words(), why)
+        return Found(nobody_trades(self.game.outside), self.ideal, "no trade", self._words(), why)
 
     def _words(self) -> str:
         error = self.land.plays.error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuneaccord.bargaining.engine.gradients import gradients
-from tuneaccord.bargaining.plays import ABSTAINS, Plays
+from tuneaccord.bargaining.plays import Plays, joined
 
 if TYPE_CHECKING:
     from tuneaccord.bargaining.game import FineTuningGame
@@ -88,24 +88,6 @@ def differences(function: Callable, points: np.ndarray) -> np.ndarray:
 def implicit(game: FineTuningGame, plays: Plays) -> np.ndarray:
     """The derivative of each utility in each share, (games, players, specialists); NaN where it is not smooth."""
     return gradients(game.generalist, game.specialists, plays)
-
-
-def joined(parts: list[Plays]) -> Plays:
-    """Several plays as one, in their order."""
-    return Plays(*(np.concatenate([getattr(one, name) for one in parts]) for name in Plays.__dataclass_fields__))
-
-
-def nobody_trades(game: FineTuningGame) -> Plays:
-    """Everybody keeps the outside option."""
-    count = len(game.specialists)
-    return Plays(
-        shares=np.zeros((1, count)),
-        base=np.zeros(1),
-        improvement=np.zeros((1, count)),
-        regime=np.full((1, count), ABSTAINS),
-        utilities=game.outside[None, :].astype(float),
-        error=np.zeros(1),
-    )
 
 
 def first_shares(count: int) -> np.ndarray:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuneaccord.bargaining.bargain import Found
-from tuneaccord.bargaining.plays import ABSTAINS, Plays
+from tuneaccord.bargaining.plays import ABSTAINS, Plays, nobody_trades
 from tuneaccord.bargaining.rules import NashInNash, acceptable
 from tuneaccord.bargaining.several.bilateral import Bilateral
 from tuneaccord.bargaining.several.joint_reasons import named
-from tuneaccord.bargaining.several.landscape import nobody_trades
 from tuneaccord.bargaining.several.quadratic import Quadratic, ideal, quadratic
 from tuneaccord.bargaining.several.quadratic_in_nash import SCANNED, fixed_points, residual
 from tuneaccord.bargaining.solutions import Nash
@@ -64,7 +63,7 @@ def _general(game: FineTuningGame, rule: NashInNash) -> Found:
     fine = acceptable(plays.utilities - game.outside)
     if not fine.any() or (gains <= 0).all():
         search = f"{len(ended)} starts of a damped iteration end where the generalist would rather walk away."
-        return Found(nobody_trades(game), gains, "no trade", search, "Nobody can gain from bilateral bargains.")
+        return Found(nobody_trades(game.outside), gains, "no trade", search, "Nobody can gain from bilateral bargains.")
     settled = fine & (moves <= max(1e-5, 10.0 * moves[fine].min()))
     best = int(np.argmax(np.where(settled, plays.utilities.sum(axis=1), -np.inf)))
     play = plays.row(best)

@@ -11,7 +11,7 @@ from tuneaccord.bargaining.engine.investing import play_many
 from tuneaccord.bargaining.parameters import changed_parties
 from tuneaccord.bargaining.parties import take
 from tuneaccord.bargaining.play import Play
-from tuneaccord.bargaining.plays import REGIMES, Plays
+from tuneaccord.bargaining.plays import REGIMES, Plays, joined
 
 if TYPE_CHECKING:
     from tuneaccord.bargaining.game import FineTuningGame
@@ -74,10 +74,3 @@ def rows_of(plays: list[Play]) -> Plays:
         utilities=table("utilities"),
         error=np.array([np.nan if play.error is None else play.error for play in plays]),
     )
-
-
-def joined(parts: list[Plays]) -> Plays:
-    """The rows of several, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    return Plays(*(np.concatenate([getattr(part, name) for part in parts]) for name in Plays.__dataclass_fields__))
