@@ -161,3 +161,18 @@ def test_many_games_at_once():
     for shift in (-1e-3, 1e-3):
         shares = np.clip(agreed.shares + shift, 0.0, 1.0)
         assert (family.play(shares).utilities.prod(axis=1) <= product * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize(
+    ("solution", "message"),
+    [
+        (ta.Nash(power=(1, 1, 1)), "one number a player, generalist, m: 2 in all, got 3."),
+        (ta.PowerfulSpecialist("x"), "there is no specialist 'x'"),
+        (ta.Nash, r"a solution needs brackets: try Nash\(\)"),
+    ],
+    ids=["powers", "name", "brackets"],
+)
+def test_a_solution_that_does_not_fit_the_players_is_refused(solution, message):
+    specialist = ta.Specialist("m", cost=ta.Power(np.array([1.0, 2.0]), 2), revenue=ta.Linear(1.0))
+    with pytest.raises(ta.InputError, match=message):
+        ta.GameFamily(ta.Generalist(cost=ta.Power(1.0, 2)), [specialist]).bargain(solution)

@@ -9,9 +9,7 @@ import numpy as np
 
 from tuneaccord.bargaining.agreement import Agreement
 from tuneaccord.bargaining.plays import Plays
-from tuneaccord.bargaining.rules import NashInNash, PowerfulSpecialist, Rule, ShareRule
-from tuneaccord.bargaining.solutions import BargainingSolution, Nash
-from tuneaccord.errors import InputError
+from tuneaccord.bargaining.rules import NashInNash, Rule, check_players
 
 if TYPE_CHECKING:
     from tuneaccord.bargaining.game import FineTuningGame
@@ -34,11 +32,7 @@ class Found:
 
 def bargain(game: FineTuningGame, rule: Rule) -> Agreement:
     """The agreement that ``rule`` picks; see :meth:`FineTuningGame.bargain`."""
-    if isinstance(rule, type):
-        raise InputError(f"a solution needs brackets: try {rule.__name__}().")
-    if not isinstance(rule, (BargainingSolution, ShareRule, NashInNash)):
-        raise InputError(f"a solution is one of Nash(), KalaiSmorodinsky(), ..., NashInNash(), got {rule!r:.60}.")
-    _check_players(game, rule)
+    check_players(rule, game.players)
     found = _search(game, rule)
     play = game.described(found.play)
     named = dict(zip(game.players, (found.play.utilities[0] - game.outside).tolist(), strict=True))
@@ -53,15 +47,6 @@ def bargain(game: FineTuningGame, rule: Rule) -> Agreement:
         search=found.search,
         reason=found.reason,
     )
-
-
-def _check_players(game: FineTuningGame, rule: Rule) -> None:
-    if isinstance(rule, PowerfulSpecialist):
-        rule.player(game.players)
-    if isinstance(rule, Nash) and rule.power is not None and len(rule.power) != len(game.players):
-        raise InputError(
-            f"Nash has {len(rule.power)} powers but there are {len(game.players)} players: {', '.join(game.players)}."
-        )
 
 
 def _search(game: FineTuningGame, rule: Rule) -> Found:

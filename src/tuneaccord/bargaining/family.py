@@ -12,10 +12,10 @@ import numpy as np
 from tuneaccord.bargaining.agreement import AGREED, NO_TRADE
 from tuneaccord.bargaining.engine.investing import play_many
 from tuneaccord.bargaining.one.family_bargain import bargain_part
-from tuneaccord.bargaining.parties import Generalist, Specialist, games, take
+from tuneaccord.bargaining.parties import GENERALIST, Generalist, Specialist, games, take
 from tuneaccord.bargaining.plays import Plays, joined
-from tuneaccord.bargaining.rules import NashInNash, Rule, ShareRule
-from tuneaccord.bargaining.solutions import BargainingSolution, Nash
+from tuneaccord.bargaining.rules import NashInNash, Rule, check_players
+from tuneaccord.bargaining.solutions import Nash
 from tuneaccord.errors import InputError
 
 Progress = Callable[[int, int], None]  #: called with games done and games in all
@@ -103,12 +103,9 @@ class GameFamily:
             raise InputError(
                 f"a family can bargain with one specialist, not {len(self.specialists)}. Try one game a time."
             )
+        check_players(solution, (GENERALIST, self.specialists[0].name))
         if isinstance(solution, NashInNash):
             solution = Nash((solution.power, 1.0 - solution.power))
-        if not isinstance(solution, (BargainingSolution, ShareRule)):
-            raise InputError(
-                f"a solution is one of Nash(), KalaiSmorodinsky(), ..., NashInNash(), got {solution!r:.60}."
-            )
 
         def part(here: slice):
             generalist, specialist = self._parties(here)

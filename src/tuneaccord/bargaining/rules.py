@@ -14,7 +14,7 @@ import numpy as np
 
 from tuneaccord.bargaining.parties import GENERALIST
 from tuneaccord.bargaining.plays import Plays
-from tuneaccord.bargaining.solutions import BargainingSolution
+from tuneaccord.bargaining.solutions import BargainingSolution, Nash
 from tuneaccord.errors import InputError, nearest
 
 _ROUNDING = 1e-12  # a few thousand float64 roundings
@@ -131,6 +131,21 @@ def rubinstein_power(discount_generalist: float, discount_specialist: float) -> 
 
 
 Rule = BargainingSolution | ShareRule | NashInNash  #: what ``game.bargain`` takes
+
+
+def check_players(rule: Rule, players: tuple[str, ...]) -> None:
+    """:class:`InputError` unless ``rule`` is a solution that fits the players: its name is there, its powers are one a
+    player."""
+    if isinstance(rule, type):
+        raise InputError(f"a solution needs brackets: try {rule.__name__}().")
+    if not isinstance(rule, (BargainingSolution, ShareRule, NashInNash)):
+        raise InputError(f"a solution is one of Nash(), KalaiSmorodinsky(), ..., NashInNash(), got {rule!r:.60}.")
+    if isinstance(rule, PowerfulSpecialist):
+        rule.player(players)
+    if isinstance(rule, Nash) and rule.power is not None and len(rule.power) != len(players):
+        raise InputError(
+            f"Nash has {len(rule.power)} powers but there are {len(players)} players: {', '.join(players)}."
+        )
 
 
 def acceptable(gains: np.ndarray) -> np.ndarray:

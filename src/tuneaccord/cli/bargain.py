@@ -9,14 +9,14 @@ from pathlib import Path
 import typer
 import yaml
 
-from tuneaccord.bargaining.rules import Rule
+from tuneaccord.bargaining.rules import Rule, check_players
 from tuneaccord.cli import bargain_files, render
 from tuneaccord.cli.bargain_data import collect, replaced
 from tuneaccord.cli.bargain_tables import show
 from tuneaccord.cli.named import named_numbers
 from tuneaccord.cli.progress import TerminalProgress
 from tuneaccord.cli.settle import json_text
-from tuneaccord.config.game import check_rule, check_shares, read_game
+from tuneaccord.config.game import check_shares, read_game
 from tuneaccord.config.game_fields import read_rule
 from tuneaccord.errors import InputError
 from tuneaccord.progress import Silent
@@ -37,7 +37,7 @@ def run(
     asked = read_game(file)
     rule = None if solution is None else parse_solution(solution)
     if rule is not None:
-        check_rule(rule, asked.game)
+        check_players(rule, asked.game.players)
     if given:
         check_shares(given, asked.game)
     asked = replaced(asked, rule, given or None, compare)

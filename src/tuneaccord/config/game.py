@@ -25,7 +25,7 @@ from tuneaccord.bargaining import (
     Specialist,
     Utilitarian,
 )
-from tuneaccord.bargaining.rules import Rule
+from tuneaccord.bargaining.rules import Rule, check_players
 from tuneaccord.config.game_fields import CURVE_EXAMPLE, CurveField, RuleField, SpreadField
 from tuneaccord.config.loading import Section, load_yaml
 from tuneaccord.config.market import Money
@@ -140,7 +140,7 @@ def read_game(path: Path | str) -> GameFile:
             check_shares(section.shares, game)
         solutions = tuple(section.solutions) if section.solutions is not None else every_rule(game)
         for rule in (section.solution, *solutions):
-            check_rule(rule, game)
+            check_players(rule, game.players)
         _check_paths(section, game)
         _check_ranges(section.measured, game)
     except InputError as error:
@@ -157,17 +157,6 @@ def every_rule(game: FineTuningGame) -> tuple[Rule, ...]:
     own = [PowerfulSpecialist(None if len(game.names) == 1 else name) for name in few]
     fair = [Nash(), KalaiSmorodinsky(), Egalitarian(), Utilitarian()]
     return (*fair, *([NashInNash()] if len(game.names) > 1 else []), PowerfulGeneralist(), *own, MaxPerformance())
-
-
-def check_rule(rule: Rule, game: FineTuningGame) -> None:
-    """:class:`InputError` unless ``rule`` fits the parties: its names are there, its powers one a player."""
-    if isinstance(rule, PowerfulSpecialist):
-        rule.player(game.players)
-    if isinstance(rule, Nash) and rule.power is not None and len(rule.power) != len(game.players):
-        raise InputError(
-            f"the power of Nash must have one number a player, {', '.join(game.players)}: {len(game.players)} in all, "
-            f"got {len(rule.power)}."
-        )
 
 
 def check_shares(shares: Mapping[str, float], game: FineTuningGame) -> None:
