@@ -144,7 +144,8 @@ def check_players(rule: Rule, players: tuple[str, ...]) -> None:
         rule.player(players)
     if isinstance(rule, Nash) and rule.power is not None and len(rule.power) != len(players):
         raise InputError(
-            f"Nash has {len(rule.power)} powers but there are {len(players)} players: {', '.join(players)}."
+            f"the power of Nash must have one number a player, {', '.join(players)}: {len(players)} in all, "
+            f"got {len(rule.power)}."
         )
 
 
