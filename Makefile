@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test quick lint setup model readme clean
+.PHONY: demo test quick lint setup model readme ways clean
 
 demo: model
 	$(BIN)/tuneaccord demo
@@ -35,6 +35,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 readme: demo
 	$(BIN)/python tools/demo_table.py
+
+# all ways to obtain the model on the demo's market (about half an hour), and their table in the docs
+ways: model
+	$(BIN)/tuneaccord compare examples/assistant/tune.yaml
+	$(BIN)/python tools/ways_table.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

@@ -11,7 +11,7 @@ import pytest
 
 from tuneaccord import execution
 from tuneaccord.errors import InputError, TuneaccordError
-from tuneaccord.execution import Processes, Serial, default_workers, executor_for
+from tuneaccord.execution import RETRIES, Processes, Serial, default_workers, executor_for, remark
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
@@ -77,11 +77,39 @@ def test_a_consumer_that_stops_early(two):
     assert time.monotonic() - start < 2.0  # what was waiting was cancelled, not done
 
 
-def test_a_worker_that_dies_is_told_and_replaced():
+@pytest.mark.slow
+def test_a_job_that_kills_every_worker_is_given_up():
+    notes = []
     with Processes(2) as executor:
+        executor.note = notes.append
         with pytest.raises(TuneaccordError, match=r"a worker process died.*--workers 1"):
             executor.map(die, range(4))
         assert executor.map(cube, [3]) == [27]
+        assert executor.workers == 1  # fewer, in case it was for lack of memory
+    assert RETRIES <= len(notes) <= RETRIES + 1  # one more when the first attempt finished something
+
+
+def kill_once(job):
+    """The process that finds the file is killed in the middle of its work."""
+    number, file = job
+    time.sleep(0.05)
+    if number == 3 and file.exists():
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+    return number**2
+
+
+@needs_proc
+def test_a_worker_that_is_killed_is_replaced_and_its_job_repeated(tmp_path):
+    notes, file = [], tmp_path / "kill"
+    file.touch()
+    with Processes(2) as executor:
+        executor.note = notes.append
+        found = list(executor.run(kill_once, [(number, file) for number in range(8)]))
+    assert sorted(found) == [(number, number**2) for number in range(8)]  # each once
+    assert len(notes) == 1
+    assert notes[0].startswith("a worker died; what it had not finished is done again")
 
 
 @needs_proc
@@ -90,9 +118,31 @@ def test_a_worker_that_dies_between_two_calls():
         (worker,) = executor.map(where, [0])
         os.kill(worker, signal.SIGKILL)
         until(lambda: executor._pool._broken, "the pool has not noticed")
-        with pytest.raises(TuneaccordError, match="a worker process died"):
-            executor.map(cube, [3])
         assert executor.map(cube, [3]) == [27]
+
+
+def complain(number):
+    remark("half as much at a time")
+    return number
+
+
+def test_remarks_are_passed_on_once(two):
+    for executor in (two, Serial()):
+        notes = []
+        executor.note = notes.append
+        assert executor.map(complain, range(4)) == list(range(4))
+        assert executor.map(complain, range(2)) == list(range(2))
+        assert notes == ["half as much at a time"]
+
+
+def number_of_worker(_):
+    time.sleep(0.2)
+    return os.environ["TUNEACCORD_WORKER"]
+
+
+def test_workers_are_numbered(two):
+    """So that each can take a GPU of its own."""
+    assert set(two.map(number_of_worker, range(6))) == {"0", "1"}
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal masks")
@@ -114,6 +164,9 @@ def test_choosing():
     assert executor_for(3).workers == 3
     assert 1 <= default_workers(0.001) <= 16
     assert default_workers(1e9) == 1
+    assert default_workers(1e9, gpus=3) == 3  # one for each GPU
+    with pytest.raises(InputError, match=r"cannot run on 'slurm'. Choose one of: processes, ray"):
+        executor_for(2, "slurm")
 
 
 CHILD = """

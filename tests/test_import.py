@@ -71,7 +71,7 @@ def test_light_parts_do_not_know_heavy_ones(path):
 def test_language_models_do_not_know_money():
     """``tuneaccord.tuning`` puts the two together."""
     parts = ("mechanism", "bargaining", "tuning", "config", "reporting", "cli")
-    for path in (ROOT / "llm").glob("*.py"):
+    for path in (ROOT / "llm").rglob("*.py"):
         known = [module for module in imported_by(path) for part in parts if module.startswith(f"tuneaccord.{part}")]
         assert not known, path
 

@@ -83,6 +83,7 @@ def settings(model: Path | str, /, **changes) -> dict:
             {"name": "garden", "size": 1.5, "reward": "rewards.py:wet", "scale": [0.0, 1.0]},
         ],
         "adapter": {
+            "method": "log-variance",
             "rank": 2,
             "learning_rate": 0.01,
             "block": 4,

@@ -21,7 +21,7 @@ from tuneaccord.files import write_atomically
 from tuneaccord.progress import Progress, Silent
 
 #: raised whenever a change of the code changes what a step computes, so that old results are not read back
-FORMAT = 1
+FORMAT = 2
 
 
 def canonical_json(data: Any) -> bytes:
@@ -68,20 +68,20 @@ class Store:
     def json(self, step: str, inputs: Any, compute: Callable[[], Any]) -> Any:
         """The stored result, or ``compute()`` stored as JSON."""
         path = self.path(step, inputs, ".json")
-        if (stored := _read_json(path)) is not None:
+        if (stored := read_json(path)) is not None:
             return stored
         write_atomically(path, canonical_json(compute()))
-        return _read_json(path)
+        return read_json(path)
 
     def arrays(self, step: str, inputs: Any, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The stored arrays, or ``compute()`` stored as a NumPy archive."""
         path = self.path(step, inputs, ".npz")
-        if (stored := _read_arrays(path)) is not None:
+        if (stored := read_arrays(path)) is not None:
             return stored
         buffer = io.BytesIO()
         np.savez(buffer, **compute())
         write_atomically(path, buffer.getvalue())
-        return _read_arrays(path)
+        return read_arrays(path)
 
     def map(
         self,
@@ -98,13 +98,13 @@ class Store:
         """
         progress = progress or Silent()
         paths = [self.path(step, inputs(job), ".json") for job in jobs]
-        results = [_read_json(path) for path in paths]
+        results = [read_json(path) for path in paths]
         missing = [index for index, result in enumerate(results) if result is None]
         with progress.task(label or step, len(jobs), done=len(jobs) - len(missing)) as advance:
             for position, result in run([jobs[index] for index in missing]) if missing else ():
                 index = missing[position]
                 write_atomically(paths[index], canonical_json(result))
-                results[index] = _read_json(paths[index])
+                results[index] = read_json(paths[index])
                 advance()
         return results
 
@@ -112,14 +112,16 @@ class Store:
 # A file that cannot be read, or was damaged by something other than us, counts as missing: the step is done again.
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """The stored result, or None."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """The stored arrays, or None."""
     try:
         with open(path, "rb") as file, np.load(file) as archive:
             return {name: archive[name] for name in archive.files}

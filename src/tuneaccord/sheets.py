@@ -103,15 +103,16 @@ def read_sheet(path: Path | str) -> Cells:
     return _cells(str(path), list(_rows(Path(path), CELL_COLUMNS)))
 
 
-def read_long_sheet(path: Path | str) -> dict[str, Cells]:
+def read_long_sheet(path: Path | str, by: str = "group") -> dict[str, Cells]:
     """Several groups' scores from one sheet that has a ``group`` column too, in order of first appearance.
 
-    Raises the same errors as :func:`read_sheet`.
+    ``by`` names another column than ``group`` that tells the sheets apart. Raises the same errors as
+    :func:`read_sheet`.
     """
     rows: dict[str, list[_Row]] = {}
-    for row in _rows(Path(path), ("group", *CELL_COLUMNS)):
+    for row in _rows(Path(path), (by, *CELL_COLUMNS)):
         rows.setdefault(row.texts[0], []).append(_Row(row.number, row.texts[1:], row.score))
-    return {group: _cells(f"{path}, group {group!r}", ours) for group, ours in rows.items()}
+    return {name: _cells(f"{path}, {by} {name!r}", ours) for name, ours in rows.items()}
 
 
 @dataclass(frozen=True)

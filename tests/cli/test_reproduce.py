@@ -78,7 +78,7 @@ def test_what_fails_ends_with_status_one(monkeypatch):
     from dataclasses import replace
 
     failed = replace(reproduce("table1", samples=1000), holds=False)
-    monkeypatch.setattr(command, "reproduce", lambda *_: failed)
+    monkeypatch.setattr(command, "reproduce", lambda *_, **__: failed)
     result = run("table1")
     assert result.exit_code == 1
     assert "table1 was not reproduced" in result.stderr

@@ -139,7 +139,14 @@ def small_run(tmp_path_factory):
         groups=groups,
         dtype="auto",
         pool={"replies": 8, "new_tokens": 12, "temperature": 0.7},
-        adapter={"rank": 2, "learning_rate": 0.005, "block": 8, "blocks_per_step": 2, "validation_prompts": 1},
+        adapter={
+            "method": "log-variance",
+            "rank": 2,
+            "learning_rate": 0.005,
+            "block": 8,
+            "blocks_per_step": 2,
+            "validation_prompts": 1,
+        },
         measure={"replies": 4},
     )
     write_prompts(config.parent / "tune.jsonl", ["How do I make tea?", "Why is the sky blue?", "Tell me a joke."])

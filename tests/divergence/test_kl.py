@@ -44,8 +44,19 @@ def test_a_small_step_keeps_its_digits(step):
 def test_a_constant_score_of_any_size_leaves_the_base_as_it_is():
     base = np.array([0.1, 0.2, 0.7, 0.0])
     policy, best = ta.KL(1e-3).tilt(np.full(4, 1e6), base)
-    np.testing.assert_allclose(policy, base, rtol=1e-15)
+    np.testing.assert_array_equal(policy, base)
     assert best == 1e6
+
+
+def test_whoever_wants_nothing_leaves_the_base_at_a_price_of_exactly_nothing():
+    """``exp(log(q))`` misses ``q`` by a rounding for some numbers, on each processor for others."""
+    base = np.random.default_rng(3).dirichlet(np.ones(5), size=500)
+    policy, _ = ta.KL(1.0).tilt(np.zeros(base.shape), base)
+    np.testing.assert_array_equal(policy, base)
+    assert (ta.KL(1.0).price(policy, base) == 0.0).all()
+    report = ta.Report("indifferent", 1.0, ta.TableReward(np.zeros(base.shape)))
+    settled = ta.settle(ta.Simplex(base, ta.KL(1.0)), [report])
+    assert settled.price == settled.payments["indifferent"] == 0.0
 
 
 def test_a_score_where_the_base_is_zero_does_not_matter():

@@ -196,3 +196,16 @@ def test_an_adapter_is_no_base(copy, tmp_path):
 def test_where_configurations_give_the_context_length(tmp_path, config, expected):
     (tmp_path / "config.json").write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
     assert hf.context_length(hf.ModelRef("x", str(tmp_path), "", "float32")) == expected
+
+
+def test_a_machine_that_keeps_the_model_elsewhere(ref, tiny_model, monkeypatch):
+    """As on another node of a cluster: fetched again, and refused when it is not the same."""
+    moved = replace(ref, folder="/nowhere/model")
+    with pytest.raises(ModelError, match=r"is not on machine .*: no folder /nowhere/model\. A local model has to be"):
+        hf.load.__wrapped__(moved)
+    monkeypatch.setattr(hf, "_from_hub", lambda name, revision: tiny_model)
+    monkeypatch.setattr(hf.embedded, "ensure", lambda: tiny_model)
+    for named in (replace(moved, name="owner/model", revision="abc"), replace(moved, name=hf.embedded.NAME)):
+        assert hf.load.__wrapped__(named).encode("water ?")
+        with pytest.raises(ModelError, match="is not the one this run started with"):
+            hf.load.__wrapped__(replace(named, digest="sha256:other"))

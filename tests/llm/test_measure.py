@@ -8,7 +8,7 @@ from plain_route import LORA, next_token, next_tokens, pool_of_words, random_sta
 from tuneaccord.artifacts import Store
 from tuneaccord.errors import ModelError
 from tuneaccord.execution import Serial
-from tuneaccord.llm.adapters import attach, digest_state, initial_state, put
+from tuneaccord.llm.adapters import Adapter, attach, digest_state, initial_state, put
 from tuneaccord.llm.generate import Sampling, sample
 from tuneaccord.llm.measure import measure, reply_divergence
 from tuneaccord.progress import Silent
@@ -75,7 +75,7 @@ def test_two_token_replies_are_right_in_expectation(ref, prompt):
 def measured(ref, tiny, state, folder, executor):
     prompts = [tiny.encode(text) for text in ("is it good ?", "how do i water the plant ?", "is it bad ?")]
     held_out = pool_of_words(prompts, [[[6], [7]]] * 3)
-    return measure(ref, LORA, state, held_out, 5, Sampling(4, T), 2, Store(folder), executor, Silent())
+    return measure(ref, Adapter(LORA, state), held_out, 5, Sampling(4, T), 2, Store(folder), executor, Silent())
 
 
 @pytest.mark.slow

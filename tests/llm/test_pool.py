@@ -10,8 +10,8 @@ from tuneaccord.artifacts import Store
 from tuneaccord.errors import InputError
 from tuneaccord.execution import Serial
 from tuneaccord.llm import hf
-from tuneaccord.llm.generate import Sampling
-from tuneaccord.llm.pool import sample_pool
+from tuneaccord.llm.generate import Sampling, sample
+from tuneaccord.llm.pool import SampleJob, batches_of, pool_seed, sample_pool
 from tuneaccord.llm.prompts import Prompt
 from tuneaccord.progress import Silent
 
@@ -46,6 +46,49 @@ def test_the_same_in_any_order(ref, pool, tmp_path):
 @pytest.mark.parametrize("change", [{"seed": 2}, {"how": Sampling(4, 1.0)}, {"how": Sampling(3, 0.9)}, {"label": "x"}])
 def test_what_it_depends_on(ref, pool, tmp_path, change):
     assert draw(ref, tmp_path / "steps", **change).digest != pool.digest
+
+
+def test_prompts_of_one_length_share_batches(ref, tmp_path):
+    """Each reply is what its prompt alone gives, in float32 to the token; a batch is all or nothing of a length."""
+    words = ("good", "bad", "great", "happy", "calm")
+    prompts = (*(Prompt(word, f"is it {word} ?") for word in words), Prompt("long", "how do i water the plant ?"))
+    encoded = hf.encode_all(hf.load(ref), {prompt.id: prompt.text for prompt in prompts}, 4)
+    model = hf.load(ref)
+    together = draw(ref, tmp_path / "steps", prompts=prompts, replies=50)
+    for prompt, replies in zip(prompts, together.tokens, strict=True):
+        alone = sample(model.model, encoded[prompt.id], 50, HOW, pool_seed(1, "sampling", prompt), model.stop_tokens)
+        assert list(map(list, replies)) == alone
+
+
+def test_batches_are_cut_evenly_whatever_is_missing(ref):
+    lengths = [3, 3, 3, 3, 3, 2, 4, 4]
+    jobs = [
+        SampleJob(ref, Prompt(f"p{number}", "?"), (7,) * length, 40, HOW, number)
+        for number, length in enumerate(lengths)
+    ]
+    batches = batches_of(jobs, 128)
+    assert [[job.seed for job in batch] for batch in batches] == [[5], [0, 1], [2, 3, 4], [6, 7]]
+    assert [job.place for job in batches[2]] == [(0, 3), (1, 3), (2, 3)]
+    assert batches_of(jobs[::-1], 128) == batches
+    assert [len(batch) for batch in batches_of(jobs, 20)] == [1] * 8
+
+
+def test_a_batch_of_which_some_is_missing_is_drawn_again_as_a_whole(ref, tmp_path):
+    """So that what is missing comes out as it did the first time."""
+    prompts = tuple(Prompt(word, f"is it {word} ?") for word in ("good", "bad", "great"))
+    whole = draw(ref, tmp_path / "steps", prompts=prompts)
+    first, *_ = sorted((tmp_path / "steps").iterdir())
+    first.unlink()
+
+    class Watching(Serial):
+        def run(self, function, jobs):
+            jobs = list(jobs)
+            seen.extend(len(job) for job in jobs)
+            return super().run(function, jobs)
+
+    seen = []
+    assert draw(ref, tmp_path / "steps", Watching(), prompts=prompts) == whole
+    assert seen == [3]
 
 
 def test_texts_are_the_decoded_tokens(tiny, pool):

@@ -30,7 +30,8 @@ STOPPED = "stopped; run the same command again to continue"
 @pytest.fixture(scope="module")
 def market(tiny_model, tmp_path_factory) -> Path:
     """A few seconds of work: 40 prompts, a hundred steps to finish."""
-    adapter = {"rank": 2, "learning_rate": 0.01, "block": 4, "blocks_per_step": 4, "passes": 2}
+    method = {"method": "log-variance", "rank": 2, "learning_rate": 0.01}
+    adapter = {**method, "block": 4, "blocks_per_step": 4, "passes": 2}
     pool = {"replies": 16, "new_tokens": 12, "temperature": 0.9}
     config = write_market(tmp_path_factory.mktemp("market"), tiny_model, adapter=adapter, pool=pool)
     assert settings(tiny_model)["seed"] == 7
@@ -48,10 +49,10 @@ def undisturbed(market, tmp_path_factory) -> tuple[bytes, int]:
     return (out / "settlement.json").read_bytes(), len(list((out / "steps").iterdir()))
 
 
-def start(market: Path, out: Path, workers: int) -> subprocess.Popen:
+def start(market: Path, out: Path, workers: int, *more: str) -> subprocess.Popen:
     """The command in a session of its own, so that everything it starts can be found."""
     return subprocess.Popen(
-        command("tune", market, "--out", out, "--workers", workers),
+        command("tune", market, "--out", out, "--workers", workers, *more),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 

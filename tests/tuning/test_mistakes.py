@@ -39,7 +39,7 @@ def groups(*rewards) -> dict:
     return {"groups": [{"name": f"g{number}", "size": 1, "reward": reward} for number, reward in enumerate(rewards)]}
 
 
-ADAPTER = {"rank": 2, "validation_prompts": 1}
+ADAPTER = {"method": "log-variance", "rank": 2, "validation_prompts": 1}
 PRESS = {"name": "press", "size": 3, "reward": "upbeat"}
 
 

@@ -21,7 +21,7 @@ from tuneaccord.llm import pool as pool_module
 from tuneaccord.llm.adapters import Lora, attach, digest_state, put, trainable
 from tuneaccord.llm.backend import quiet
 from tuneaccord.llm.criteria import upbeat
-from tuneaccord.tuning import run as run_module
+from tuneaccord.tuning import opening
 from tuneaccord.tuning.run import policy_of, run
 
 STRENGTH = 0.3
@@ -257,7 +257,7 @@ def plain_divergence(model, prompt, replies, temperature=0.9) -> list[float]:
 @pytest.mark.slow
 def test_the_same_bytes_in_another_folder_with_two_workers(market, out, tmp_path, workers, monkeypatch):
     used = []
-    monkeypatch.setattr(run_module, "executor_for", lambda count: used.append(count) or Lent(workers))
+    monkeypatch.setattr(opening, "executor_for", lambda count, **_: used.append(count) or Lent(workers))
     elsewhere = shutil.copytree(market.parent, tmp_path / "market")
     run(elsewhere / "tune.yaml", tmp_path / "out", workers=2)
     assert used == [2]
@@ -279,9 +279,12 @@ class Lent:
 
 
 def count_samples(monkeypatch) -> list:
+    """The prompts that replies are drawn to."""
     calls = []
-    real = pool_module.sample
-    monkeypatch.setattr(pool_module, "sample", lambda *given: calls.append(given) or real(*given))
+    real = pool_module.sample_each
+    monkeypatch.setattr(
+        pool_module, "sample_each", lambda model, prompts, *given: calls.extend(prompts) or real(model, prompts, *given)
+    )
     return calls
 
 
@@ -463,7 +466,7 @@ def test_the_command(market, out, tmp_path):
 @pytest.mark.slow
 def test_an_adapter_of_factor_zero_says_what_the_base_says(tiny_model, tmp_path):
     """Paired with the pool on the same random numbers, it has the base's values exactly."""
-    adapter = {"rank": 2, "learning_rate": 0.01, "block": 4, "validation_prompts": 2}
+    adapter = {"method": "log-variance", "rank": 2, "learning_rate": 0.01, "block": 4, "validation_prompts": 2}
     record = run(write_market(tmp_path, tiny_model, adapter=adapter), tmp_path / "out", workers=1).record
     rows = {row["name"]: row for row in record["held_out"]["rows"]}
     assert record["adapter"]["validation_prompts"] == 2

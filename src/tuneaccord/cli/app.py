@@ -7,6 +7,7 @@ stays fast.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -166,10 +167,28 @@ def calibrate(
     )  # fmt: skip
 
 
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only measure this machine and say what the run will cost.")
+]
 TuneOption = Annotated[bool, typer.Option("--tune/--no-tune", help="Also train and measure the adapter.")]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Worker processes; default: one for each core, as memory allows.")
 ]
+
+
+def _run_on(place: str | None) -> None:
+    """Tell ``tuneaccord.execution``, which reads it where workers are started."""
+    if place is not None:
+        os.environ["TUNEACCORD_ON"] = place
+
+
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on", metavar="PLACE", callback=_run_on, expose_value=False,
+        help="Where workers run: processes, or ray (the cluster of RAY_ADDRESS, or one on this machine).",
+    ),
+]  # fmt: skip
 
 
 @app.command()
@@ -179,14 +198,55 @@ def tune(
     as_json: JsonOption = False,
     train: TuneOption = True,
     workers: WorkersOption = None,
+    on: OnOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Sample, score, settle, fine-tune and measure one language model for several groups.
 
     Writes to runs/NAME. Stopped at any moment, the same command continues where it was.
     """
-    from tuneaccord.cli.tune import run
+    if dry_run:
+        from tuneaccord.cli.plan import run
+    else:
+        from tuneaccord.cli.tune import run
 
     run(file, out=out, as_json=as_json, train=train, workers=workers)
+
+
+@app.command()
+def compare(
+    file: Annotated[Path, typer.Argument(help="A tune file (.yaml); examples/assistant/tune.yaml is one.")],
+    ways: Annotated[
+        str | None,
+        typer.Option(
+            "--ways",
+            metavar="LIST",
+            help="Of reply, adapter, leave-one-out, soups, mixing, rl, checkpoints, early-stopped; default: all.",
+        ),
+    ] = None,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the tables as Markdown and nothing else.")
+    ] = False,
+    workers: WorkersOption = None,
+    on: OnOption = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Obtain the shared model in every way and compare welfare, divergence, cost, payments and guarantees.
+
+    Works in the folder of `tuneaccord tune` and uses what is finished there. Stopped at any moment, the same command
+    continues where it was.
+    """
+    names = [name.strip() for name in (ways or "").split(",") if name.strip()]
+    if dry_run:
+        from tuneaccord.cli.plan import run_ways
+
+        run_ways(file, ways=names, out=out, as_json=as_json, workers=workers)
+        return
+    from tuneaccord.cli.compare import run
+
+    run(file, ways=names, out=out, as_json=as_json, workers=workers, markdown=markdown)
 
 
 @app.command()
@@ -195,6 +255,7 @@ def demo(
     as_json: JsonOption = False,
     train: TuneOption = True,
     workers: WorkersOption = None,
+    on: OnOption = None,
 ) -> None:
     """The main job on the embedded default model: tuneaccord tune examples/assistant/tune.yaml."""
     from tuneaccord.cli.tune import run
@@ -220,6 +281,24 @@ def reply(
 
 
 @app.command()
+def soup(
+    adapters: Annotated[
+        list[str], typer.Argument(metavar="FOLDER=WEIGHT...", help="Folders that PEFT wrote, each with its weight.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Write the sum into this folder.")],
+    model: Annotated[
+        str, typer.Option("--model", help="Their base: a folder, owner/model of the hub, or the embedded default.")
+    ] = "smollm2-135m-instruct",
+    revision: Annotated[str | None, typer.Option("--revision", help="The commit of a hub model.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the exact weighted sum of LoRA adapters as one ordinary adapter."""
+    from tuneaccord.cli.soup import run
+
+    run(adapters, model=model, revision=revision, out=out, as_json=as_json)
+
+
+@app.command()
 def reproduce(
     name: Annotated[
         str | None, typer.Argument(help="What to reproduce, such as table1; without a name they are listed.")
@@ -227,14 +306,60 @@ def reproduce(
     out: OutOption = None,
     as_json: JsonOption = False,
     samples: Annotated[
-        int | None, typer.Option("--samples", min=1, help="How many random games; default: see the list.")
+        int | None,
+        typer.Option("--samples", min=1, help="How many random games, or replies a prompt; default: see the list."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed draws other games.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed draws other games or replies.")
+    ] = 0,
+    market: Annotated[
+        Path | None,
+        typer.Option("--market", help="figure2 and tables2-6: a tune file of your own, with its model and rewards."),
+    ] = None,
+    workers: WorkersOption = None,
+    on: OnOption = None,
 ) -> None:
-    """Recompute the paper's table and theorems and print them beside the paper."""
+    """Recompute the paper's tables, figure and theorems and print them beside the paper."""
     from tuneaccord.cli.reproduce import run
 
-    run(name, out=out, as_json=as_json, samples=samples, seed=seed)
+    run(name, out=out, as_json=as_json, samples=samples, seed=seed, market=market, workers=workers)
+
+
+@app.command()
+def pool(
+    file: Annotated[Path, typer.Argument(help="A tune file (.yaml); what the groups report need not exist yet.")],
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    workers: WorkersOption = None,
+    on: OnOption = None,
+) -> None:
+    """Draw the frozen pools before anybody reports, with an empty score sheet to fill in.
+
+    Writes to pools/ in the folder of the run; the same pools are then settled on by tuneaccord tune.
+    """
+    from tuneaccord.cli.asking import pool as run
+
+    run(file, out=out, as_json=as_json, workers=workers)
+
+
+@app.command()
+def questions(
+    file: Annotated[Path, typer.Argument(help="A tune file (.yaml); what the groups report need not exist yet.")],
+    group: Annotated[str, typer.Option("--group", metavar="NAME", help="The group that is asked.")],
+    count: Annotated[int, typer.Option("--count", min=1, help="How many replies it scores for the fit.")] = 20,
+    checks: Annotated[int, typer.Option("--check", min=1, help="How many more, to check the fit on.")] = 10,
+    to: Annotated[Path | None, typer.Option("--to", help="Write the questions to this file.")] = None,
+    out: OutOption = None,
+    workers: WorkersOption = None,
+    on: OnOption = None,
+) -> None:
+    """Ask a group about a few well-chosen replies of the frozen pool, in place of a reward model.
+
+    Which ones follows from the pool and the group's name, and from no report.
+    """
+    from tuneaccord.cli.asking import questions as run
+
+    run(file, group=group, count=count, checks=checks, to=to, out=out, workers=workers)
 
 
 @app.command("fetch-model")

@@ -1,4 +1,4 @@
-"""``tuneaccord reproduce``: the paper's table and theorems, recomputed and printed beside the paper."""
+"""``tuneaccord reproduce``: the paper's tables, theorems and figure, recomputed and printed beside the paper."""
 
 from __future__ import annotations
 
@@ -22,12 +22,22 @@ _GAP = 3  #: between two columns of a table
 _LEAST = 6  #: characters that a column of words keeps on a narrow terminal
 
 
-def run(name: str | None, *, out: Path | None, as_json: bool, samples: int | None, seed: int) -> None:
+def run(
+    name: str | None,
+    *,
+    out: Path | None,
+    as_json: bool,
+    samples: int | None,
+    seed: int,
+    market: Path | None = None,
+    workers: int | None = None,
+) -> None:
     """Recompute, write and print; without a name list them. Exit status 1 when the paper's claim fails."""
     if name is None:
         _list(as_json)
         return
-    result = reproduce(name, samples, seed, Silent() if as_json else TerminalProgress())
+    progress = Silent() if as_json else TerminalProgress()
+    result = reproduce(name, samples, seed, progress, market=market, workers=workers)
     written = _write(out, result) if out is not None else []
     if as_json:
         typer.echo(json_text(result.to_dict()), nl=False)
@@ -42,28 +52,40 @@ def run(name: str | None, *, out: Path | None, as_json: bool, samples: int | Non
 
 def _list(as_json: bool) -> None:
     if as_json:
-        entries = {name: {"line": entry.line, "samples": entry.samples} for name, entry in CATALOGUE.items()}
+        entries = {
+            name: {"line": entry.line, "samples": entry.samples, "unit": entry.unit}
+            for name, entry in CATALOGUE.items()
+        }
         typer.echo(json_text(entries), nl=False)
         return
     out = render.console()
-    rows = [(name, entry.line, f"{entry.samples:,}") for name, entry in CATALOGUE.items()]
-    out.print(render.table(["tuneaccord reproduce", "what", "games"], rows, left=2))
+    rows = [(name, entry.line, f"{entry.samples:,} {entry.unit}") for name, entry in CATALOGUE.items()]
+    out.print(render.table(["tuneaccord reproduce", "what", "draws"], rows, left=2))
 
 
 def _write(folder: Path, result: Reproduction) -> list[str]:
-    """The JSON, one CSV file a table, and the picture where matplotlib is there to draw it."""
+    """The JSON, one CSV file a table, and the pictures where matplotlib is there to draw them."""
     contents = {f"{result.name}.json": json_text(result.to_dict())}
     contents |= {f"{result.name}-{table.key}.csv": table.to_csv() for table in result.tables}
-    if result.picture is not None:
-        from tuneaccord.reproduce.picture import svg
-
-        try:
-            contents[f"{result.name}.svg"] = svg(result.picture, result.name.replace(".", "-"))
-        except MissingDependencyError as error:
-            typer.echo(f"no picture: {error}", err=True)
+    try:
+        contents |= _pictures(result)
+    except MissingDependencyError as error:
+        typer.echo(f"no picture: {error}", err=True)
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return list(contents)
+
+
+def _pictures(result: Reproduction) -> dict[str, str | bytes]:
+    from tuneaccord.reproduce.picture import panels_png, panels_svg, svg
+
+    drawn: dict[str, str | bytes] = {}
+    if result.picture is not None:
+        drawn[f"{result.name}.svg"] = svg(result.picture, result.name.replace(".", "-"))
+    for panels in result.panels:
+        name = f"{result.name}-{panels.key}"
+        drawn |= {f"{name}.svg": panels_svg(panels, name), f"{name}.png": panels_png(panels)}
+    return drawn
 
 
 def _print(result: Reproduction) -> None:

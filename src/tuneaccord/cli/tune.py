@@ -51,6 +51,9 @@ def _print(out: Console, record: dict, replies: list[dict], folder: Path) -> Non
     render.heading(out, f"Recommended: the {ROW_NAMES[best['recommended']]}")
     render.sentence(out, best["reason"])
     render.sentence(out, "")
+    if not all(group["new_texts"] for group in record["groups"]):
+        render.sentence(out, f"Open {folder / 'report.html'} in a browser.")
+        return
     render.sentence(out, f"Open {folder / 'report.html'} in a browser; ask the chosen policy something with:")
     render.sentence(out, f'  tuneaccord reply {folder} "How do I water a cactus?"')
 
@@ -126,6 +129,9 @@ def _print_held_out(out: Console, record: dict) -> None:
             render.sentence(
                 out, "The adapter realises {estimate} [{low}, {high}] of the policy's gain.".format(**share)
             )
+    method = record["held_out"]["adapter_method"]
+    if method is not None and "reason" in method:
+        render.sentence(out, f"The adapter is measured by {method['method']}. {method['reason']}")
     second = record["held_out"]["second_estimate"]
     if second is not None:
         render.sentence(

@@ -47,8 +47,10 @@ class KL(Divergence):
         return self.strength * terms.sum(axis=-1)
 
     def tilt(self, score: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        log_policy, best = log_gibbs(np.asarray(score, float), self.strength, _log(base))
-        return np.exp(log_policy), best
+        log_base = _log(base)
+        log_policy, best = log_gibbs(np.asarray(score, float), self.strength, log_base)
+        # exp(log q) is not always q: where nothing moved, the base stays as it is, at a price of exactly 0
+        return np.where(log_policy == log_base, distribution(base), np.exp(log_policy)), best
 
     def externalities(self, scores: np.ndarray, sizes: np.ndarray, base: np.ndarray) -> np.ndarray:
         scores, sizes = np.asarray(scores, float), np.asarray(sizes, float)

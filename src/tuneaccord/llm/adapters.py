@@ -1,4 +1,7 @@
-"""LoRA adapters as plain arrays: built from a description, carried between processes, written for PEFT."""
+"""LoRA adapters as plain arrays: built from a description, carried between processes, written for PEFT.
+
+A tuned policy is plain data (:class:`TunedPolicy`); a worker process turns it into a model that can be sampled.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import functools
 import hashlib
 import json
 import tempfile
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +40,39 @@ class Lora:
         return asdict(self)
 
 
+class TunedPolicy(ABC):
+    """A language model other than the base, as plain data that travels to worker processes."""
+
+    @abstractmethod
+    def identity(self) -> dict:
+        """What its replies depend on besides the base model, small enough to be hashed often."""
+
+    @abstractmethod
+    def on(self, ref: ModelRef) -> LanguageModel:
+        """The policy ready to be sampled; within ``model.disable_adapter()`` the same model is the base."""
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter(TunedPolicy):
+    """A LoRA adapter with its weights."""
+
+    lora: Lora
+    state: State
+
+    @cached_property
+    def digest(self) -> str:
+        """A fingerprint of the weights."""
+        return digest_state(self.state)
+
+    def identity(self) -> dict:
+        return {"lora": self.lora.identity(), "weights": self.digest}
+
+    def on(self, ref: ModelRef) -> LanguageModel:
+        language_model = attach(ref, self.lora)
+        put(language_model.model, self.state)
+        return language_model
+
+
 def attach(ref: ModelRef, lora: Lora) -> LanguageModel:
     """A copy of the model with an adapter attached; its weights are float32, whatever the base's are.
 
@@ -59,7 +97,7 @@ def _attached(ref: ModelRef, lora: Lora) -> tuple[LanguageModel, State]:
             model = get_peft_model(base.model, config)
         except ValueError as error:
             raise ModelError(f"an adapter on {targets} does not fit model {ref.name!r}: {error}") from error
-    fresh = {name: weight.detach().numpy().copy() for name, weight in trainable(model).items()}
+    fresh = {name: weight.detach().cpu().numpy().copy() for name, weight in trainable(model).items()}
     return LanguageModel(ref, model, base.tokenizer), fresh
 
 
@@ -94,15 +132,15 @@ def digest_state(state: State) -> str:
     return "sha256:" + content.hexdigest()
 
 
-def save(ref: ModelRef, lora: Lora, state: State, folder: Path, card: str) -> None:
+def save(ref: ModelRef, adapter: Adapter, folder: Path, card: str) -> None:
     """Write ``adapter_config.json``, ``adapter_model.safetensors`` and the model card, as PEFT reads them.
 
     The base is named as others know it, not by the folder it was loaded from.
     """
-    model = attach(ref, lora).model
-    put(model, state)
+    model = adapter.on(ref).model
     with tempfile.TemporaryDirectory() as scratch, quiet():
-        model.save_pretrained(scratch)
+        # an adapter on the output layer does not change the embeddings: PEFT would write a copy of them
+        model.save_pretrained(scratch, save_embedding_layers=False)
         # changed in the file: PEFT asks the hub about a base of another name than a folder's while it saves
         config = Path(scratch) / "adapter_config.json"
         facts = json.loads(config.read_text(encoding="utf-8"))

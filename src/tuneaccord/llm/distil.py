@@ -31,9 +31,9 @@ import numpy as np
 from tuneaccord.artifacts import Store, digest_of
 from tuneaccord.errors import InputError
 from tuneaccord.execution import Executor
-from tuneaccord.llm.adapters import Lora, State, attach, digest_state, diverged, initial_state, put, trainable
+from tuneaccord.llm.adapters import Adapter, Lora, State, attach, digest_state, diverged, initial_state, put, trainable
 from tuneaccord.llm.backend import torch
-from tuneaccord.llm.generate import log_probabilities
+from tuneaccord.llm.generate import backward, log_probabilities
 from tuneaccord.llm.hf import ModelRef, load
 from tuneaccord.llm.pool import Pool
 from tuneaccord.progress import Progress
@@ -90,6 +90,7 @@ class Distilled:
 
     ``residuals`` is the objective at every step as a share of its value at the base; ``correlation`` that of
     log-ratios and targets within the validation prompts, and ``factor`` what the adapter was multiplied by.
+    ``residuals`` is empty where nothing was trained step by step.
     """
 
     lora: Lora
@@ -97,6 +98,12 @@ class Distilled:
     residuals: tuple[float, ...]
     correlation: float | None
     factor: float
+    method: str = "log-variance"
+
+    @property
+    def adapter(self) -> Adapter:
+        """The trained adapter."""
+        return Adapter(self.lora, self.state)
 
 
 def base_log_probabilities(block: Block) -> list[float]:
@@ -110,15 +117,18 @@ def block_gradient(job: GradientJob) -> tuple[float, State]:
     """The log-variance of one block and its gradient with respect to the adapter; runs in a worker."""
     model = attach(job.block.ref, job.lora).model
     put(model, job.state)
-    loss = torch.var(torch.tensor(job.block.targets, dtype=torch.float32) - _log_ratios(model, job))
-    model.zero_grad(set_to_none=True)
-    loss.backward()
-    return float(loss.detach()), {name: _gradient(weight) for name, weight in trainable(model).items()}
+    block, targets, base = job.block, torch.tensor(job.block.targets, dtype=torch.float32), torch.tensor(job.base)
+
+    def spread(found):  # the difference first: where nothing was learnt it is zero to the last bit
+        return torch.var(targets - (found - base))
+
+    loss = backward(model, list(block.prompt), _lists(block.replies), block.temperature, spread)
+    return loss, {name: _gradient(weight) for name, weight in trainable(model).items()}
 
 
 def _gradient(weight) -> np.ndarray:
     """What backward left; nothing for a layer that the block does not reach."""
-    return np.zeros(tuple(weight.shape), np.float32) if weight.grad is None else weight.grad.numpy().copy()
+    return np.zeros(tuple(weight.shape), np.float32) if weight.grad is None else weight.grad.cpu().numpy().copy()
 
 
 def block_log_ratios(job: GradientJob) -> list[float]:
@@ -177,7 +187,7 @@ def distil(
     ratios = log_ratios_of(blocks[count:], base[count:], lora, weights, store, executor, progress, "validating")
     flat = ratios.reshape(training.validation_prompts, -1)
     correlation, factor = fit_factor(flat, targets[kept:])
-    return Distilled(lora, _scaled(weights, factor), residuals, correlation, factor)
+    return Distilled(lora, scaled(weights, factor), residuals, correlation, factor)
 
 
 def training_prompts(prompts: int, validation: int) -> int:
@@ -232,7 +242,7 @@ def fit_factor(log_ratios: np.ndarray, targets: np.ndarray) -> tuple[float, floa
     return cross / math.sqrt(spread * wanted), min(max(cross / spread, 0.0), 1.0)
 
 
-def _scaled(weights: State, factor: float) -> State:
+def scaled(weights: State, factor: float) -> State:
     """The adapter times ``factor``: LoRA's update is B A, so B carries it."""
     return {name: weight * np.float32(factor) if "lora_B" in name else weight for name, weight in weights.items()}
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tuneaccord.artifacts import digest_of
 from tuneaccord.errors import InputError, ModelError
-from tuneaccord.llm import embedded
-from tuneaccord.llm.backend import native_bfloat16, quiet, torch
+from tuneaccord.llm import attention, embedded
+from tuneaccord.llm.backend import choose_device, native_bfloat16, place, quiet, torch
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 #: files that decide what a model says
@@ -39,7 +40,8 @@ _TODAY = {
 class ModelRef:
     """A language model on disk: its name, folder, fingerprint and number type, and the commit of a hub model.
 
-    The name is that of the configuration; of a local folder only its last part, wherever the folder is.
+    The name is that of the configuration; of a local folder only its last part, wherever the folder is. ``device``
+    is the kind of processor that it runs on: ``cpu``, ``cuda`` or ``mps``.
     """
 
     name: str
@@ -47,11 +49,16 @@ class ModelRef:
     digest: str
     dtype: str
     revision: str | None = None
+    device: str = "cpu"
 
     def identity(self) -> dict[str, str]:
-        """What results depend on: not where the folder is."""
+        """What results depend on: not where the folder is, nor which of several GPUs is used.
+
+        Another kind of processor rounds differently, so what was computed on a GPU is not continued on a CPU.
+        """
         commit = {} if self.revision is None else {"revision": self.revision}
-        return {"name": self.name, "digest": self.digest, "dtype": self.dtype, **commit}
+        device = {} if self.device == "cpu" else {"device": self.device}
+        return {"name": self.name, "digest": self.digest, "dtype": self.dtype, **commit, **device}
 
 
 @dataclass(frozen=True)
@@ -110,18 +117,22 @@ def _without_a_clock(template: str) -> str:
     return f"{{% macro strftime_now(format) %}}{{{{ format{dated} }}}}{{% endmacro +%}}{template}"
 
 
-def find(name: str, relative_to: Path, dtype: str = "auto", revision: str | None = None) -> ModelRef:
+def find(
+    name: str, relative_to: Path, dtype: str = "auto", revision: str | None = None, device: str = "auto"
+) -> ModelRef:
     """The model that ``name`` stands for: the embedded default, a folder, or ``owner/model`` of the hub.
 
     A folder is looked for relative to ``relative_to``. Downloads what is missing. ``dtype`` is ``"auto"``
-    (bfloat16 where the processor has it, otherwise float32), ``"bfloat16"`` or ``"float32"``.
+    (bfloat16 where the processor has it, otherwise float32), ``"bfloat16"`` or ``"float32"``; ``device`` is
+    ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
-    Raises :class:`ModelError` when the folder is not a model or the hub cannot be reached.
+    Raises :class:`ModelError` when the folder is not a model, the hub cannot be reached, or there is no such device.
     """
+    runs_on = choose_device(device)
     known_as, folder, commit = _folder(name, relative_to, revision)
     _check_is_model(folder)
-    chosen = ("bfloat16" if native_bfloat16() else "float32") if dtype == "auto" else dtype
-    return ModelRef(known_as, str(folder), fingerprint(folder), chosen, commit)
+    chosen = ("bfloat16" if native_bfloat16(runs_on) else "float32") if dtype == "auto" else dtype
+    return ModelRef(known_as, str(folder), fingerprint(folder), chosen, commit, runs_on)
 
 
 def _folder(name: str, relative_to: Path, revision: str | None) -> tuple[str, Path, str | None]:
@@ -186,19 +197,41 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
+def _folder_here(ref: ModelRef) -> str:
+    """The model's folder on this machine, which may be another than the one where it was found."""
+    if Path(ref.folder).is_dir():
+        return ref.folder
+    if ref.name == embedded.NAME:
+        folder = embedded.ensure()
+    elif ref.revision is not None:
+        folder = _from_hub(ref.name, ref.revision)
+    else:
+        raise ModelError(
+            f"model {ref.name!r} is not on machine {platform.node()}: no folder {ref.folder}. A local model has to be "
+            "in the same folder on every machine of a cluster."
+        )
+    if fingerprint(folder) != ref.digest:
+        raise ModelError(
+            f"model {ref.name!r} on machine {platform.node()} ({folder}) is not the one this run started with. "
+            "Remove it, so that it is fetched again."
+        )
+    return str(folder)
+
+
 @functools.lru_cache(maxsize=1)
 def load(ref: ModelRef) -> LanguageModel:
     """The loaded model; each process keeps the last one.
 
-    Raises :class:`ModelError` when transformers cannot load the folder.
+    Raises :class:`ModelError` when transformers cannot load the folder, or this machine does not have it.
     """
+    folder = _folder_here(ref)
     with quiet():
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
-            tokenizer = AutoTokenizer.from_pretrained(ref.folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
             model, found = AutoModelForCausalLM.from_pretrained(
-                ref.folder, dtype=getattr(torch, ref.dtype), attn_implementation="sdpa", output_loading_info=True
+                folder, dtype=getattr(torch, ref.dtype), output_loading_info=True
             )
         except Exception as error:  # the parsers of weights and tokenizers raise types of their own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -208,7 +241,10 @@ def load(ref: ModelRef) -> LanguageModel:
             f"{ref.folder} does not hold a whole causal language model: {len(found['missing_keys'])} weights are "
             f"missing, such as {min(found['missing_keys'])}. Save it again with save_pretrained."
         )
-    model.eval().requires_grad_(False)
+    if ref.device == "cpu" and model.config._attn_implementation == "sdpa":
+        with quiet():  # models whose attention cannot be replaced keep theirs
+            model.set_attn_implementation(attention.register())
+    model.to(place(ref.device)).eval().requires_grad_(False)
     return LanguageModel(ref, model, tokenizer)
 
 

@@ -19,22 +19,22 @@ import numpy as np
 
 from tuneaccord.artifacts import Store
 from tuneaccord.execution import Executor
-from tuneaccord.llm.adapters import Lora, State, attach, digest_state, diverged, put
+from tuneaccord.llm.adapters import Adapter, TunedPolicy, diverged
 from tuneaccord.llm.backend import torch
 from tuneaccord.llm.distil import base_of, blocks_of, log_ratios_of
 from tuneaccord.llm.generate import Sampling, reply_logits, sample
 from tuneaccord.llm.hf import ModelRef
+from tuneaccord.llm.memory import fitting, pieces
 from tuneaccord.llm.pool import HELD_OUT, Pool, pool_seed
 from tuneaccord.progress import Progress
 
 
 @dataclass(frozen=True)
 class MeasureJob:
-    """Draw ``count`` replies to one prompt from the adapted model and compare it with the base on them."""
+    """Draw ``count`` replies to one prompt from a tuned policy and compare it with the base on them."""
 
     ref: ModelRef
-    lora: Lora
-    state: State
+    policy: TunedPolicy
     encoded: tuple[int, ...]
     count: int
     how: Sampling
@@ -43,7 +43,7 @@ class MeasureJob:
 
 @dataclass(frozen=True)
 class Measured:
-    """Fresh replies of the adapter, and the divergence from the base in nats, shape (prompts, replies)."""
+    """Fresh replies of a tuned policy, and the divergence from the base in nats, shape (prompts, replies)."""
 
     pool: Pool
     kl: np.ndarray
@@ -51,8 +51,7 @@ class Measured:
 
 def run_measure_job(job: MeasureJob) -> dict:
     """Tokens, texts and divergences; runs in a worker."""
-    language_model = attach(job.ref, job.lora)
-    put(language_model.model, job.state)
+    language_model = job.policy.on(job.ref)
     prompt = list(job.encoded)
     replies = sample(language_model.model, prompt, job.count, job.how, job.seed, language_model.stop_tokens)
     with torch.inference_mode():
@@ -63,7 +62,16 @@ def run_measure_job(job: MeasureJob) -> dict:
 
 
 def reply_divergence(model, prompt: list[int], replies: list[list[int]], temperature: float):
-    """``sum_t KL(p_t || q_t)`` for each reply, p with the adapter and q without it, in nats."""
+    """``sum_t KL(p_t || q_t)`` for each reply, p with the adapter and q without it, in nats; on the CPU."""
+
+    def measured(size: int):
+        parts = [replies[rows] for rows in pieces(len(replies), size)]
+        return torch.cat([_reply_divergence(model, prompt, part, temperature) for part in parts])
+
+    return fitting("measuring", len(replies), measured)
+
+
+def _reply_divergence(model, prompt: list[int], replies: list[list[int]], temperature: float):
     logits, _, mask = reply_logits(model, prompt, replies)
     tuned = torch.log_softmax(logits.float() / temperature, dim=-1)
     with model.disable_adapter():
@@ -71,13 +79,12 @@ def reply_divergence(model, prompt: list[int], replies: list[list[int]], tempera
     base = torch.log_softmax(logits.float() / temperature, dim=-1)
     # p log(p/q) - p + q is non-negative term by term, so rounding cannot make the sum negative
     by_position = (tuned.exp() * (tuned - base) - tuned.exp() + base.exp()).sum(dim=-1).clamp_(min=0.0)
-    return (by_position * mask).sum(dim=1)
+    return (by_position * mask).sum(dim=1).cpu()
 
 
 def measure(
     ref: ModelRef,
-    lora: Lora,
-    state: State,
+    policy: TunedPolicy,
     held_out: Pool,
     replies: int,
     how: Sampling,
@@ -85,20 +92,21 @@ def measure(
     store: Store,
     executor: Executor,
     progress: Progress,
+    label: str = "measuring the adapter",
 ) -> Measured:
-    """Fresh replies of the adapter to the held-out prompts, with divergences; finished prompts are read back."""
+    """Fresh replies of the policy to the held-out prompts, with divergences; finished prompts are read back."""
     jobs = [
-        MeasureJob(ref, lora, state, encoded, replies, how, pool_seed(seed, HELD_OUT, prompt))
+        MeasureJob(ref, policy, encoded, replies, how, pool_seed(seed, HELD_OUT, prompt))
         for prompt, encoded in zip(held_out.prompts, held_out.encoded, strict=True)
     ]
-    adapter = {"model": ref.identity(), "lora": lora.identity(), "weights": digest_state(state)}
+    adapter = {"model": ref.identity(), **policy.identity()}
 
     def identity(job: MeasureJob) -> dict:
         sampling = [job.encoded, job.count, job.how.new_tokens, job.how.temperature, job.seed]
         return {"adapter": adapter, "sampling": sampling}
 
     run = partial(executor.run, run_measure_job)
-    results = store.map("measure", jobs, identity, run, progress, "measuring the adapter")
+    results = store.map("measure", jobs, identity, run, progress, label)
     pool = Pool(
         held_out.prompts,
         held_out.encoded,
@@ -110,8 +118,7 @@ def measure(
 
 def pool_log_ratios(
     ref: ModelRef,
-    lora: Lora,
-    state: State,
+    adapter: Adapter,
     pool: Pool,
     block: int,
     temperature: float,
@@ -122,5 +129,5 @@ def pool_log_ratios(
     """``log p - log q`` of the adapter on replies of the base, shape (prompts, replies)."""
     blocks = blocks_of(ref, pool, np.zeros(pool.shape), block, temperature)
     base = base_of(blocks, store, executor, progress, "base, held out")
-    ratios = log_ratios_of(blocks, base, lora, state, store, executor, progress, "adapter, held out")
+    ratios = log_ratios_of(blocks, base, adapter.lora, adapter.state, store, executor, progress, "adapter, held out")
     return ratios.reshape(pool.shape)

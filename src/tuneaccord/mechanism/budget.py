@@ -73,20 +73,25 @@ def cost_recovery(result: Settlement, bill: float, fee: Fee | None = None) -> Co
     recoverable = None
     if fee is not None:
         recoverable = externalities + float((result.space.prompt_weights @ fee.full(result.choice)).sum())
-    covered = revenue >= bill
+    covered = _reaches(revenue, bill)
     statement = _statement(result, bill, revenue, recoverable, fee)
     suggestion = "" if covered else _suggestion(bill, externalities, recoverable, fee)
     return CostRecovery(bill, revenue, revenue / bill, recoverable, covered, statement, suggestion)
 
 
+def _reaches(amount: float, bill: float) -> bool:
+    """Whether the amount is the bill or more; a bill that is the same sum, added up in another order, is reached."""
+    return amount >= bill or math.isclose(amount, bill, rel_tol=1e-12)  # a few thousand float64 roundings
+
+
 def _statement(result, bill, revenue, recoverable, fee) -> str:
     ratio = revenue / bill
-    if revenue >= bill:
+    if _reaches(revenue, bill):
         return f"The payments cover the bill of {bill:.6g}: they bring in {revenue:.6g}."
     first = f"The payments bring in {revenue:.6g}, {ratio:.1%} of the bill of {bill:.6g}."
     if recoverable is None:
         return f"{first} How much more truthful payments could raise is not known without the types of groups."
-    if recoverable >= bill:
+    if _reaches(recoverable, bill):
         return f"{first} Truthful payments that keep everybody in could raise {recoverable:.6g} at these reports."
     if _largest_is_proved(result):
         return (

@@ -72,8 +72,12 @@ def training_in_words(run: dict) -> str:
     made = run["adapter"]
     passes = f", {made['passes']} times over" if made["passes"] > 1 else ""
     told = (
-        f"LoRA of rank {made['rank']}, {made['steps']} steps with learning rate {made['learning_rate']:g} on "
-        f"{made['trained_replies']} replies of the frozen pool{passes} ({made['objective']} objective)."
+        _vocabulary_in_words(made)
+        if made["objective"] == "vocabulary"
+        else (
+            f"LoRA of rank {made['rank']}, {made['steps']} steps with learning rate {made['learning_rate']:g} on "
+            f"{made['trained_replies']} replies of the frozen pool{passes} ({made['objective']} objective)."
+        )
     )
     if made["residual"]:
         last = f"{100 * made['residual'][-1]:.0f}%"
@@ -87,6 +91,14 @@ def training_in_words(run: dict) -> str:
         if made["factor"] == 0.0:
             told += " It equals the base model: nothing that it learnt was of use on those prompts."
     return told
+
+
+def _vocabulary_in_words(made: dict) -> str:
+    return (
+        f"LoRA of rank {made['rank']} on the output layer, not trained step by step: a bias for each token of the "
+        f"vocabulary, from its score in {made['contexts']} places of the frozen pool and from what follows it in "
+        f"{made['trained_replies']} replies of the pool."
+    )
 
 
 def bill_in_words(run: dict) -> str:

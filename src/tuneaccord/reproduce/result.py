@@ -75,12 +75,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a figure. ``paper`` marks numbers that were read from the paper."""
+    """One line of a figure. ``paper`` marks numbers that were read from the paper; ``band`` is low and high ends."""
 
     name: str
     at: tuple[float, ...]
     heights: tuple[float, ...]
     paper: bool = False
+    band: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+    def to_dict(self) -> dict:
+        """Plain data."""
+        plain = {"name": self.name, "at": list(self.at), "heights": list(self.heights)}
+        return plain if self.band is None else {**plain, "low": list(self.band[0]), "high": list(self.band[1])}
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,21 @@ class Picture:
 
     def to_dict(self) -> dict:
         """Plain data."""
-        curves = [{"name": c.name, "at": list(c.at), "heights": list(c.heights)} for c in self.curves]
+        curves = [curve.to_dict() for curve in self.curves]
         return {"title": self.title, "across": self.across, "upwards": self.upwards, "curves": curves}
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Pictures of the same curves side by side, row by row, with one legend; a line marks the truth at 1."""
+
+    key: str
+    title: str
+    rows: tuple[tuple[Picture, ...], ...]
+
+    def to_dict(self) -> dict:
+        """Plain data."""
+        return {"key": self.key, "title": self.title, "rows": [[one.to_dict() for one in row] for row in self.rows]}
 
 
 @dataclass(frozen=True)
@@ -119,6 +138,7 @@ class Reproduction:
     samples: int
     seed: int
     picture: Picture | None = None
+    panels: tuple[Panels, ...] = ()
 
     def table(self, key: str) -> Table:
         """The table of that key."""
@@ -140,6 +160,7 @@ class Reproduction:
             "samples": self.samples,
             "seed": self.seed,
             "picture": self.picture.to_dict() if self.picture else None,
+            "panels": [panels.to_dict() for panels in self.panels],
         }
 
     def to_markdown(self, most_rows: int | None = None) -> str:

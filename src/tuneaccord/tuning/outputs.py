@@ -55,7 +55,7 @@ def write_outputs(
     for suffix, sheet in sheets.items():
         sheet.pool.write(folder / f"pool{suffix}.parquet")
         sheet.write(folder / f"scores{suffix}.parquet")
-    _remove(folder, [] if distilled else ["pool-adapter.parquet", "scores-adapter.parquet"])
+    _remove(folder, [] if "-adapter" in sheets else ["pool-adapter.parquet", "scores-adapter.parquet"])
     sizes = {group.name: group.size for group in market.groups}
     money = market.settings.money
     invoices = invoices_csv(sizes, settled.values, settled.payments, money.currency, money.rate)
@@ -63,7 +63,7 @@ def write_outputs(
     if distilled is None:
         _remove_adapter(folder / "adapter", progress)
     else:
-        save(market.ref, distilled.lora, distilled.state, folder / "adapter", card)
+        save(market.ref, distilled.adapter, folder / "adapter", card)
     write_json(folder / "replies.json", outcome.replies)
     write_atomically(folder / "report.html", report)
     write_json(folder / "settlement.json", record)

@@ -18,6 +18,7 @@ from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.mechanism.uncertainty import Interval, interval
 from tuneaccord.specs import to_data
 from tuneaccord.tuning.comparison import Row, best_net_welfare, compare, second_estimate, shortfall
+from tuneaccord.tuning.fitted import adapter_method, promised, report_facts, with_fits
 from tuneaccord.tuning.policy import choose
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def run_record(
     settings = market.settings
     sizes, strength, seed = market.sizes, market.strength, settings.seed
     by_name = {row.name: row for row in rows}
+    guarantees = [guarantee.to_dict() for guarantee in promised(market, settlement.guarantees)]
     return {
         "kind": "TuneSettlement",
         "format": 1,
@@ -62,12 +64,15 @@ def run_record(
         "divergence": to_data(settings.divergence),
         "groups": _groups(market, sheet),
         "correlations": within_prompt_correlations(sheet.scores),
-        "settlement": _settlement(settlement, seed),
+        "settlement": {**_settlement(settlement, seed), "guarantees": guarantees},
         "held_out": {
             **compare(rows, settlement.names, sizes, strength, seed),
-            "second_estimate": second_estimate(rows, *weighted, sizes, strength, seed) if weighted else None,
+            "adapter_method": adapter_method(market, weighted[1] if weighted else None),
+            "second_estimate": second_estimate(rows, *weighted, sizes, strength, seed)
+            if weighted and market.scores_new_texts
+            else None,
         },
-        "delivery": _delivery(settlement, by_name.get("adapter"), held_out_sheet, strength, seed),
+        "delivery": _delivery(market, settlement, by_name.get("adapter"), held_out_sheet),
         "misreports": {
             group.name: lie_curves(settlement, group.name, tuple(map(float, group.scale))) for group in market.groups
         },
@@ -96,6 +101,7 @@ def _groups(market: Market, sheet: ScoreSheet) -> list[dict]:
             "scale": list(group.scale),
             "identity": group.identity,
             "scores_digest": sheet.digest(index),
+            **report_facts(group),
         }
         for index, group in enumerate(market.groups)
     ]
@@ -152,7 +158,6 @@ def _settlement(settlement: Settlement, seed: int) -> dict:
         },
         "gap": settlement.gap,
         "regret_bound": settlement.regret_bound,
-        "guarantees": [guarantee.to_dict() for guarantee in settlement.guarantees],
     }
 
 
@@ -169,14 +174,16 @@ def outside_options(settlement: Settlement) -> dict[str, tuple[float, float]]:
     return outside
 
 
-def _delivery(settlement: Settlement, adapter: Row | None, held_out: ScoreSheet, strength: float, seed: int) -> dict:
-    guarantees = [*settlement.guarantees, *POLICY_GUARANTEES]
+def _delivery(market: Market, settlement: Settlement, adapter: Row | None, held_out: ScoreSheet) -> dict:
+    strength, seed = market.strength, market.settings.seed
+    elsewhere = POLICY_GUARANTEES if market.scores_new_texts else ()
+    guarantees = promised(market, [*settlement.guarantees, *elsewhere])
     policy = {"guarantees": [guarantee.to_dict() for guarantee in guarantees]}
     if adapter is None:
         return {"policy": policy, "adapter": None}
     best = best_net_welfare(held_out.scores, settlement.sizes, strength)
     gap = shortfall(best, adapter, settlement.sizes, strength, seed)
-    guarantees = [guarantee.to_dict() for guarantee in adapter_guarantees(gap)]
+    guarantees = [one.to_dict() for one in with_fits(adapter_guarantees(gap), market.groups, strength)]
     return {"policy": policy, "adapter": {"gap": gap.to_dict(), "guarantees": guarantees}}
 
 
@@ -248,10 +255,11 @@ def _adapter(wanted, distilled: Distilled | None, sheet: ScoreSheet) -> dict | N
         return None
     prompts, replies, _ = sheet.scores.shape
     return {
-        "objective": "log-variance",
-        "rank": wanted.rank,
-        "alpha": wanted.alpha,
-        "targets": wanted.targets,
+        "objective": distilled.method,
+        "contexts": wanted.contexts if distilled.method == "vocabulary" else 0,
+        "rank": distilled.lora.rank,
+        "alpha": distilled.lora.alpha,
+        "targets": distilled.lora.targets if isinstance(distilled.lora.targets, str) else [*distilled.lora.targets],
         "learning_rate": wanted.learning_rate,
         "steps": len(distilled.residuals),
         "passes": wanted.passes,

@@ -1,0 +1,174 @@
+"""All ways to obtain the shared model, side by side on one market and the same held-out prompts.
+
+Every way starts from the same frozen pools. What a way delivers is measured as the run's table does it
+(``tuneaccord.tuning.comparison``); what it would charge is put beside the payments of reply mode on the same held-out
+prompts, and the difference is taken apart: ``payment_i = h_i - [others' net welfare at the delivered model]``, so it
+is that of the ``h_i`` (what the others could have without the group, in this way's set of models) plus that of the
+others' welfare as delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tuneaccord.errors import InputError
+from tuneaccord.llm import embedded
+from tuneaccord.mechanism.uncertainty import interval
+from tuneaccord.progress import Progress
+from tuneaccord.specs import to_data
+from tuneaccord.tuning.comparison import Row, best_net_welfare, compare, pool_rows, shortfall
+from tuneaccord.tuning.job import Frozen, frozen
+from tuneaccord.tuning.market import Market, read_market
+from tuneaccord.tuning.opening import opened
+from tuneaccord.tuning.ways import NAMES, Way, WayResult, ways
+from tuneaccord.tuning.ways.adapter import others_net_welfare, pool_without
+from tuneaccord.tuning.ways.measured import base_row, tokens_of
+from tuneaccord.tuning.ways.outputs import write_comparison
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The finished comparison: its record, what it cost here, each way's result, and where the files are."""
+
+    folder: Path
+    record: dict
+    costs: dict[str, float]
+    results: tuple[WayResult, ...]
+
+
+def compare_ways(
+    config: Path,
+    names: Sequence[str] = NAMES,
+    out: Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Obtain the model of a tune file in each of these ways and write the comparison to ``out``.
+
+    The folder is that of ``tuneaccord tune`` (default ``runs/<name>``), whose finished steps are used. Stopped at
+    any moment, the same call continues. Raises :class:`~tuneaccord.errors.TuneaccordError` on bad input.
+    """
+    chosen = ways(names)
+    market = read_market(config, progress)
+    _check_new_texts(market, chosen)
+    with opened(config, market, out, workers, progress) as (job, folder):
+        with job.ledger.timed("pools"):
+            drawn = frozen(job.labelled("pools"))
+        job = job.ready(drawn)
+        market = job.market
+        job = job.ready(drawn)
+        market = job.market
+        results = []
+        for one in chosen:
+            job.progress.note(f"{one.name}: {one.description}")
+            with job.ledger.timed(one.name):
+                results.append(one.run(job.labelled(one.name), drawn))
+        record = comparison_record(market, drawn, tuple(results))
+        comparison = Comparison(folder, record, _costs(chosen, job.ledger.totals()), tuple(results))
+        write_comparison(market, drawn, comparison)
+    return comparison
+
+
+def _check_new_texts(market: Market, chosen: Sequence[Way]) -> None:
+    """Every way but reply mode is measured on replies that nobody has seen before."""
+    silent = [group.name for group in market.groups if not group.new_texts]
+    trained = [one.name for one in chosen if one.name != "reply"]
+    if silent and trained:
+        raise InputError(
+            f"group {silent[0]!r} reports by a score sheet, which says nothing about new replies, and {trained[0]!r} "
+            "is measured on them. Use --ways reply, or tuneaccord tune, which measures its adapter on the sheet."
+        )
+
+
+def _costs(chosen: Sequence[Way], spent: dict[str, float]) -> dict[str, float]:
+    """CPU-seconds of the pools and of each way, with those of the trainings it builds on."""
+    costs = {one.name: sum(spent.get(name, 0.0) for name in (one.name, *one.builds_on)) for one in chosen}
+    return {"pools": spent.get("pools", 0.0), **costs}
+
+
+def comparison_record(market: Market, drawn: Frozen, results: tuple[WayResult, ...]) -> dict:
+    """Plain data, the same bytes for the same file and seed on one machine."""
+    settings = market.settings
+    base, policy = base_row(drawn), pool_rows(drawn.held_out, market.sizes, settings.divergence)[1]
+    rows = [base, policy, *(_named(result.row, result.name) for result in results if result.name != "reply")]
+    names = tuple(group.name for group in market.groups)
+    table = compare(rows, names, market.sizes, market.strength, settings.seed)
+    measured = {row["name"]: row for row in table["rows"]}
+    reference = _reference(market, drawn, policy)
+    pools = {key: tokens_of(sheet.pool) for key, sheet in (("tune", drawn.sheet), ("held_out", drawn.held_out))}
+    return {
+        "kind": "WayComparison",
+        "format": 1,
+        "name": settings.name,
+        "seed": settings.seed,
+        "model": {**market.ref.identity(), **embedded.about(market.ref.name)},
+        "divergence": to_data(settings.divergence),
+        "groups": [{"name": g.name, "size": g.size, "reward": g.reward} for g in market.groups],
+        "prompts": {"tune": len(market.prompts), "held_out": len(market.held_out)},
+        "pool": {"digest": drawn.sheet.pool.digest, "replies": settings.pool.replies, "tokens": pools},
+        "base": measured["base"],
+        "ways": [_way(result, measured, market, drawn, policy, reference) for result in results],
+    }
+
+
+def _named(row: Row, name: str) -> Row:
+    return Row(name, row.values, row.kl, row.replies)
+
+
+def _reference(market: Market, drawn: Frozen, policy: Row) -> np.ndarray:
+    """Reply mode's payments on the held-out pool, (prompts, groups)."""
+    return _without(market, drawn) - _others(policy, market)
+
+
+def _without(market: Market, drawn: Frozen) -> np.ndarray:
+    return pool_without(drawn.held_out.scores, market.sizes, market.settings.divergence)
+
+
+def _others(row: Row, market: Market) -> np.ndarray:
+    groups = range(len(market.sizes))
+    return np.stack([others_net_welfare(row, group, market.sizes, market.strength) for group in groups], axis=1)
+
+
+def _way(result: WayResult, measured: dict, market: Market, drawn: Frozen, policy: Row, reference: np.ndarray) -> dict:
+    row = measured["policy" if result.name == "reply" else result.name]
+    best = best_net_welfare(drawn.held_out.scores, market.sizes, market.strength)
+    seed = market.settings.seed
+    return {
+        **{key: row[key] for key in ("values", "welfare", "kl", "price", "net_welfare", "gain", "share")},
+        "name": result.name,
+        "replies_per_prompt": row["replies_per_prompt"],
+        "optimality_gap": shortfall(best, result.row, market.sizes, market.strength, seed).to_dict(),
+        "payments": {name: paid.to_dict() for name, paid in result.payments.items()},
+        "against_reply": _against_reply(result, market, policy, reference),
+        "chargeable": result.chargeable,
+        "why": result.why,
+        "guarantees": [guarantee.to_dict() for guarantee in result.guarantees],
+        "generated": result.generated,
+        "trained": result.trained,
+        "chosen": None if result.table is None else result.row.name,
+        "about": result.about,
+    }
+
+
+def _against_reply(result: WayResult, market: Market, policy: Row, reference: np.ndarray) -> dict:
+    """For each group: reply mode's payment on the held-out prompts, the difference, and its two parts."""
+    seed, lost = market.settings.seed, _others(policy, market) - _others(result.row, market)
+    parts = {}
+    for index, (name, paid) in enumerate(result.payments.items()):
+        expected = interval(reference[:, index], seed)
+        delivered = interval(lost[:, index], seed)
+        if result.name == "reply":  # its own payments are on the prompts that were settled
+            parts[name] = {"reply": expected.to_dict(), "difference": paid.estimate - expected.estimate}
+            continue
+        difference = paid.estimate - expected.estimate
+        parts[name] = {
+            "reply": expected.to_dict(),
+            "difference": difference,
+            "lost_by_others": delivered.to_dict(),
+            "smaller_set": difference - delivered.estimate,
+        }
+    return parts

@@ -1,0 +1,84 @@
+"""What a run cost: CPU-seconds by label, of every process that worked, added up over interruptions.
+
+Costs depend on the machine and on how often a run was stopped, so they are kept beside the results and never in
+them. A job that is repeated because its result was lost is counted again: it was paid for again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from tuneaccord.execution import Executor
+
+
+class Ledger:
+    """Lines of ``{"label", "cpu", "wall"}`` in one file, in seconds; each appended when the work is done."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    def add(self, label: str, cpu: float, wall: float) -> None:
+        """Append one line, in one write."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"label": label, "cpu": round(cpu, 4), "wall": round(wall, 4)}) + "\n"
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
+
+    @contextmanager
+    def timed(self, label: str) -> Iterator[None]:
+        """Count what this process does in the block: its CPU-seconds and the clock's."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(label, time.process_time() - cpu, time.perf_counter() - wall)
+
+    def metered(self, executor: Executor, label: str) -> Executor:
+        """The same executor, with the CPU-seconds of its jobs in other processes counted under ``label``.
+
+        Jobs that run in this process are left to :meth:`timed`.
+        """
+        return _Metered(executor, self, label)
+
+    def totals(self) -> dict[str, float]:
+        """CPU-seconds by label; a line that a killed process left half-written does not count."""
+        totals: dict[str, float] = defaultdict(float)
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                totals[entry["label"]] += entry["cpu"]
+            except (ValueError, LookupError, TypeError):
+                continue
+        return dict(totals)
+
+
+class _Metered(Executor):
+    """Passes jobs on, each wrapped in a clock that ticks where the job runs."""
+
+    def __init__(self, executor: Executor, ledger: Ledger, label: str) -> None:
+        self.executor, self.ledger, self.label = executor, ledger, label
+
+    def run(self, function, jobs):
+        for index, (result, process, cpu, wall) in self.executor.run(partial(_clocked, function), jobs):
+            if process != (platform.node(), os.getpid()):
+                self.ledger.add(self.label, cpu, wall)
+            yield index, result
+
+
+def _clocked(function, job):
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = function(job)
+    process = platform.node(), os.getpid()
+    return result, process, time.process_time() - cpu, time.perf_counter() - wall
