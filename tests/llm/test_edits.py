@@ -16,7 +16,7 @@ def pool(tiny):
 
 def test_only_the_token_at_the_place_changes(tiny, pool):
     (stop,) = tiny.stop_tokens
-    edited = edited_pool(tiny, pool, (Context(0, 0, 2), Context(1, 1, 0)))
+    edited = edited_pool(tiny, pool, (Context(0, 0, 2), Context(1, 1, 0)), range(len(tiny.tokenizer)))
     assert edited.shape == (2, len(tiny.tokenizer))
     for token in range(len(tiny.tokenizer)):
         end = () if token == stop else (9, 10, 11, 12, 13)

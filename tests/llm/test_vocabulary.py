@@ -13,9 +13,11 @@ from tuneaccord.llm.distil import Block, Training
 from tuneaccord.llm.edits import Context, edited_pool, token_credits
 from tuneaccord.llm.generate import Sampling, sample
 from tuneaccord.llm.vocabulary import (
+    EXPECTED,
     ReadJob,
     consequences,
     constant_direction,
+    likely_tokens,
     output_layer,
     read_block,
     vocabulary_bias,
@@ -50,7 +52,7 @@ def test_one_token_replies_get_the_training_rule(ref, tiny, tmp_path):
     every = [[token] for token in range(vocabulary)]
     pool = pool_of_words([tiny.encode(text) for text in TEXTS], [every] * 3)
     worth = np.random.default_rng(1).normal(size=vocabulary)  # s / strength, the same after every prompt
-    edited = edited_pool(tiny, pool, (Context(0, 3, 0), Context(1, 5, 0)))
+    edited = edited_pool(tiny, pool, (Context(0, 3, 0), Context(1, 5, 0)), range(vocabulary))
     assert edited.tokens[0] == pool.tokens[0]
     credits = token_credits(np.array([worth, worth + 2.0]))
 
@@ -101,6 +103,25 @@ def test_expected_credits_by_a_plain_forward_pass(ref, tiny, drawn):
             plain = torch.softmax(logits.double() / T, dim=-1).numpy() @ credits
             np.testing.assert_allclose(row[: len(reply)], plain, atol=1e-5)
             assert not np.any(row[len(reply) :])
+
+
+def test_likely_tokens_by_a_plain_forward_pass(ref, tiny, drawn, tmp_path, monkeypatch):
+    """Each position of each reply by itself; the threshold is moved so that it parts the tokens."""
+    pool, _, _ = drawn
+    expected = np.zeros(len(tiny.tokenizer))
+    for prompt, replies in zip(pool.encoded, pool.tokens, strict=True):
+        for reply in replies:
+            with torch.no_grad():
+                logits = token_logits(tiny.model, list(prompt), list(reply))
+            expected += torch.softmax(logits.double() / T, dim=-1).sum(dim=0).numpy()[: len(expected)]
+    middle = float(np.median(expected))
+    monkeypatch.setattr("tuneaccord.llm.vocabulary.EXPECTED", middle)
+    found = likely_tokens(ref, pool, 4, T, Store(tmp_path), Serial(), Silent())
+    apart = np.abs(expected - middle) > 1e-4  # the middle one itself may fall on either side
+    wanted = np.flatnonzero((expected > middle) & apart)
+    assert 0 < len(wanted) < len(expected)
+    assert set(wanted) <= set(found) <= set(np.flatnonzero((expected > middle) | ~apart))
+    assert EXPECTED > 0
 
 
 def test_consequences_by_loops(drawn):

@@ -17,7 +17,7 @@ from tuneaccord.llm import hf
 from tuneaccord.llm.backend import quiet
 from tuneaccord.llm.distil import Training
 from tuneaccord.llm.edits import draw_contexts
-from tuneaccord.llm.vocabulary import vocabulary_bias
+from tuneaccord.llm.vocabulary import likely_tokens, vocabulary_bias
 from tuneaccord.progress import Silent
 from tuneaccord.tuning.job import frozen
 from tuneaccord.tuning.market import read_market
@@ -59,28 +59,36 @@ def test_what_is_written_loads_and_has_the_bias_of_an_additive_credit(market, re
         sheet = drawn.sheet
         found = tune_adapter(job.ready(drawn), sheet, job.market.sizes)
         contexts = draw_contexts(sheet.pool.first(3), 3, 7)
+        likely = likely_tokens(job.market.ref, sheet.pool.first(3), 4, job.market.how.temperature, *tools_of(tmp_path))
+        assert 2 < len(likely) <= len(tiny.tokenizer)
         worth = []
         for context in contexts:
             reply = list(sheet.pool.tokens[context.prompt][context.reply])
             texts = []
-            for token in range(len(tiny.tokenizer)):
+            for token in likely.tolist():
                 rest = [] if token in tiny.stop_tokens else reply[context.position + 1 :]
                 texts.append(tiny.decode([*reply[: context.position], token, *rest]))
             prompts = [sheet.pool.prompts[context.prompt].text] * len(texts)
             worth.append([group.score(prompts, texts) for group in job.market.groups])
     assert found.factor == made["factor"]
     worth = np.array(worth)  # (contexts, groups, vocabulary)
-    credits = np.einsum("gv,g->v", np.median(worth - np.median(worth, axis=2, keepdims=True), axis=0), job.market.sizes)
+    credits = np.zeros(len(tiny.tokenizer))
+    middle = np.median(worth - np.median(worth, axis=2, keepdims=True), axis=0)
+    credits[likely] = np.einsum("gv,g->v", middle, job.market.sizes)
     # what remains of the bias is what tokens lead to: added to the credits, and nothing for tokens that nobody said
     scale = job.market.how.temperature * found.factor
     credits = credits / job.market.strength
     training = Training(0.01, 1, 4, 1, 1, 7)
     targets = sheet.scores @ job.market.sizes / job.market.strength
-    tools = Store(tmp_path / "steps"), Serial(), Silent()
+    tools = tools_of(tmp_path)
     plain = vocabulary_bias(job.market.ref, sheet.pool, targets, credits, job.market.how.temperature, training, *tools)
     (wanted,) = (weight[:, 0] for name, weight in plain.state.items() if "lora_B" in name)
     np.testing.assert_allclose(bias, wanted, atol=1e-5 * np.abs(wanted).max())
     assert np.corrcoef(bias, credits * scale)[0, 1] > 0.9
+
+
+def tools_of(folder):
+    return Store(folder / "steps"), Serial(), Silent()
 
 
 @pytest.mark.slow

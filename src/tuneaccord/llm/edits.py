@@ -1,7 +1,7 @@
 """One-token edits: what a reply would have scored with one of its tokens replaced, and nothing else changed.
 
 A reward that may be called on any text says much more about a reply than its one score. With token t of a reply
-replaced by each token v of the vocabulary in turn, its scores say what each token is worth at that place:
+replaced by each token v that the model might say in turn, its scores say what each token is worth at that place:
 
     s(y_<t, v, y_>t)
 
@@ -11,6 +11,7 @@ to say after v is not what it said after y_t.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +47,12 @@ def draw_contexts(pool: Pool, count: int, seed: int) -> tuple[Context, ...]:
     return tuple(contexts)
 
 
-def edited_pool(model: LanguageModel, pool: Pool, contexts: tuple[Context, ...]) -> Pool:
-    """For each context its reply with every token of the tokenizer in turn at the context's place.
+def edited_pool(model: LanguageModel, pool: Pool, contexts: tuple[Context, ...], vocabulary: Sequence[int]) -> Pool:
+    """For each context its reply with each of these tokens in turn at the context's place.
 
-    A pool of shape (contexts, vocabulary): it is scored as any other. Its replies were not drawn from anything.
+    A pool of shape (contexts, tokens): it is scored as any other. Its replies were not drawn from anything.
     """
-    stops, vocabulary = set(model.stop_tokens), range(len(model.tokenizer))
+    stops = set(model.stop_tokens)
     prompts, encoded, tokens, texts = [], [], [], []
     for number, context in enumerate(contexts):
         prompt, reply = pool.prompts[context.prompt], pool.tokens[context.prompt][context.reply]
@@ -65,7 +66,7 @@ def edited_pool(model: LanguageModel, pool: Pool, contexts: tuple[Context, ...])
 
 
 def token_credits(scores: np.ndarray) -> np.ndarray:
-    """What each token adds to a score wherever it stands, (contexts, vocabulary) -> (vocabulary,).
+    """What each token adds to a score wherever it stands, (contexts, tokens) -> (tokens,).
 
     In every context relative to the middle token, and of these the median over the contexts: one context in which
     nearly everything is a gain or a loss must not decide.

@@ -5,7 +5,8 @@ With ``p(. | h)`` the base model after the prefix ``h``, the adapted model is
     p(v | h) exp(b(v)) / Z(h),        b(v) = [c(v) + d(v)] / strength
 
 * ``c(v)`` is what the token is worth by itself: the size-weighted score of a reply with v put in the place of one of
-  its tokens, the median over a few places of the pool (``edits``).
+  its tokens, the median over a few places of the pool (``edits``). Tokens that the base expects to say less than
+  once in ten pools are not scored and keep ``c(v) = 0``: they are seven of eight, and hardly ever said.
 * ``d(v)`` is what it leads to: with ``e_t = sum_v p(v | h_t) c(v)`` the credit that the base expects at each position
   of the pool's replies, the mean over the occurrences of v of ``e_t+1 + ... + e_t+horizon``, relative to the mean over
   the replies to the same prompt at the same position, shrunk by n / (n + shrinkage) for a token that occurs n times.
@@ -57,6 +58,8 @@ HORIZON = 8
 SHRINKAGE = 10.0
 #: hidden states kept of each block, to fit the constant direction
 STATES = 24
+#: a token is scored if the base expects to say it so often in the replies of the pool
+EXPECTED = 0.1
 #: ridge of that fit, relative to the mean square of a hidden number
 RIDGE = 0.1
 
@@ -71,6 +74,52 @@ class ReadJob:
     def identity(self) -> dict:
         """What the result depends on."""
         return {**self.block.identity(), "credits": digest_of(self.credits), "states": STATES}
+
+
+def count_block(block: Block) -> dict:
+    """How often the base expects to say each token in the places of these replies; runs in a worker.
+
+    Of the tokens that are expected a thousandth of ``EXPECTED`` or more: their numbers and the expectations.
+    """
+    model, replies = load(block.ref).model, [list(reply) for reply in block.replies]
+
+    def count(size: int) -> np.ndarray:
+        return sum(_expected_counts(model, block, replies[rows]) for rows in pieces(len(replies), size))
+
+    with torch.inference_mode():
+        expected = fitting("reading", len(replies), count)
+    tokens = np.flatnonzero(expected >= 1e-3 * EXPECTED)
+    return {"tokens": tokens.tolist(), "expected": [round(float(number), 9) for number in expected[tokens]]}
+
+
+def _expected_counts(model, block: Block, replies: list[list[int]]) -> np.ndarray:
+    logits, _, mask = reply_logits(model, list(block.prompt), replies)
+    policy = torch.softmax(logits.float() / block.temperature, dim=-1)
+    return torch.einsum("rpv,rp->v", policy, mask.to(policy.dtype)).double().cpu().numpy()
+
+
+def likely_tokens(
+    ref: ModelRef,
+    pool: Pool,
+    block: int,
+    temperature: float,
+    store: Store,
+    executor: Executor,
+    progress: Progress,
+) -> np.ndarray:
+    """The tokens that the base expects to say ``EXPECTED`` times or more in the places of a pool's replies, ascending.
+
+    ``sum_t p(v | prefix_t)`` over all positions of all replies; a token below a thousandth of ``EXPECTED`` in a block
+    of replies counts nothing there.
+    """
+    blocks = blocks_of(ref, pool, np.zeros(pool.shape), block, temperature)
+    run = partial(executor.run, count_block)
+    results = store.map("count", blocks, Block.identity, run, progress, "likely tokens")
+    expected: dict[int, float] = {}
+    for result in results:
+        for token, number in zip(result["tokens"], result["expected"], strict=True):
+            expected[token] = expected.get(token, 0.0) + number
+    return np.array(sorted(token for token, number in expected.items() if number >= EXPECTED), dtype=int)
 
 
 def read_block(job: ReadJob) -> dict:

@@ -12,7 +12,7 @@ from tuneaccord.llm.hf import load
 from tuneaccord.llm.measure import Measured, measure, pool_log_ratios
 from tuneaccord.llm.pool import Pool
 from tuneaccord.llm.scoring import ScoreSheet
-from tuneaccord.llm.vocabulary import vocabulary_bias
+from tuneaccord.llm.vocabulary import likely_tokens, vocabulary_bias
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.tuning.job import Job
 from tuneaccord.tuning.market import Market
@@ -56,12 +56,19 @@ def tune_adapter(job: Job, sheet: ScoreSheet, sizes: np.ndarray) -> Distilled:
 
 def _vocabulary_credits(job: Job, pool: Pool) -> np.ndarray:
     """What each token is worth to each group, (vocabulary, groups), from edits of the replies that are trained on."""
-    settings = job.market.settings
+    market, settings = job.market, job.market.settings
     learnt = pool.first(training_prompts(len(pool.prompts), settings.adapter.validation_prompts))
+    model = load(market.ref)
+    likely = likely_tokens(
+        market.ref, learnt, settings.adapter.block, market.how.temperature, job.store, job.executor, job.progress
+    )
+    likely = likely[likely < len(model.tokenizer)]  # the rest of the matrix is padding
     contexts = draw_contexts(learnt, settings.adapter.contexts, settings.seed)
-    edited = job.scored(edited_pool(load(job.market.ref), learnt, contexts), "scoring the vocabulary")
-    groups = edited.scores.shape[-1]
-    return np.stack([token_credits(edited.scores[:, :, group]) for group in range(groups)], axis=-1)
+    edited = job.scored(edited_pool(model, learnt, contexts, likely.tolist()), "scoring the vocabulary")
+    credits = np.zeros((len(model.tokenizer), edited.scores.shape[-1]))
+    for group in range(edited.scores.shape[-1]):
+        credits[likely, group] = token_credits(edited.scores[:, :, group])
+    return credits
 
 
 def measure_adapter(job: Job, distilled: Distilled, held_out: Pool) -> tuple[Measured, ScoreSheet | None, np.ndarray]:

@@ -23,7 +23,7 @@ from tuneaccord.tuning.fitted import promised
 from tuneaccord.tuning.job import Frozen, Job
 from tuneaccord.tuning.record import adapter_guarantees
 from tuneaccord.tuning.steps import tune_adapter
-from tuneaccord.tuning.ways.measured import measured_rows
+from tuneaccord.tuning.ways.measured import measured_rows, tokens_of
 from tuneaccord.tuning.ways.way import Way, WayResult
 
 
@@ -115,8 +115,8 @@ def pool_without(scores: np.ndarray, sizes: np.ndarray, divergence: Divergence) 
 
 def _trained(job: Job, frozen: Frozen, sizes: np.ndarray, name: str) -> Proposal:
     distilled = tune_adapter(job, frozen.sheet, sizes)
-    trained = sum(len(reply) for row in frozen.sheet.pool.tokens for reply in row)
-    about = {"validation_correlation": distilled.correlation, "factor": distilled.factor}
+    trained = tokens_of(frozen.sheet.pool) if distilled.residuals else 0  # the vocabulary's bias takes no gradient
+    about = {"method": distilled.method, "validation_correlation": distilled.correlation, "factor": distilled.factor}
     return Proposal(name, distilled.adapter, tuple(sizes.tolist()), 0, trained, about)
 
 

@@ -7,22 +7,25 @@ from dataclasses import replace
 
 import numpy as np
 
+from tuneaccord.artifacts import seed_of
 from tuneaccord.llm.measure import Measured, measure
 from tuneaccord.llm.proposer import Proposal
 from tuneaccord.tuning.comparison import Row, adapter_row
 from tuneaccord.tuning.job import Frozen, Job
 
 
-def measured_rows(job: Job, frozen: Frozen, proposals: Sequence[Proposal]) -> tuple[tuple[Row, ...], int]:
+def measured_rows(
+    job: Job, frozen: Frozen, proposals: Sequence[Proposal], seed: int | None = None
+) -> tuple[tuple[Row, ...], int]:
     """The base's row and one for each proposal, and how many tokens were generated for them.
 
     Fresh replies to the held-out prompts, drawn for every proposal with the same random numbers as the frozen
-    pool; the pool is their control variate. The divergence of a reply is the sum over its positions of the KL of
-    the two next-token distributions: without bias, and never negative.
+    pool; the pool is their control variate. Another ``seed`` draws them anew. The divergence of a reply is the sum over
+    its positions of the KL of the two next-token distributions: without bias, and never negative.
     """
     rows, tokens = [base_row(frozen)], 0
     for proposal in proposals:
-        measured = _measure(job, frozen, proposal)
+        measured = _measure(job, frozen, proposal, job.market.settings.seed if seed is None else seed)
         sheet = job.scored(measured.pool, f"scoring {proposal.name}")
         rows.append(replace(adapter_row(sheet, measured, frozen.held_out), name=proposal.name))
         tokens += tokens_of(measured.pool)
@@ -40,9 +43,18 @@ def tokens_of(pool) -> int:
     return sum(len(reply) for row in pool.tokens for reply in row)
 
 
-def _measure(job: Job, frozen: Frozen, proposal: Proposal) -> Measured:
+def measured_again(job: Job, frozen: Frozen, proposal: Proposal) -> tuple[Row, int]:
+    """The row of a model that was chosen from a table, by other replies than those that it was chosen for.
+
+    The best of several noisy rows looks better than it is.
+    """
+    (_, row), tokens = measured_rows(job, frozen, [proposal], seed_of(job.market.settings.seed, "measured again"))
+    return row, tokens
+
+
+def _measure(job: Job, frozen: Frozen, proposal: Proposal, seed: int) -> Measured:
     settings = job.market.settings
     return measure(
         job.market.ref, proposal.policy, frozen.held_out.pool, settings.measure.replies, job.market.how,
-        settings.seed, *(job.store, job.executor, job.progress), label=f"measuring {proposal.name}",
+        seed, job.store, job.executor, job.progress, label=f"measuring {proposal.name}",
     )  # fmt: skip

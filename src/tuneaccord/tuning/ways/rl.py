@@ -34,7 +34,7 @@ from tuneaccord.tuning.job import Frozen, Job
 from tuneaccord.tuning.record import adapter_guarantees
 from tuneaccord.tuning.table import MeasuredTable
 from tuneaccord.tuning.ways.adapter import others_net_welfare, pool_without, presence_charges
-from tuneaccord.tuning.ways.measured import measured_rows
+from tuneaccord.tuning.ways.measured import measured_again, measured_rows
 from tuneaccord.tuning.ways.way import Way, WayResult
 
 
@@ -81,14 +81,18 @@ class Checkpoints(Way):
         table = MeasuredTable(rows, _names(job), market.strength, fixed=False)
         settlement = table.settle(market.sizes)
         chosen = table.candidates().index(settlement.model)
+        row = rows[chosen]
+        if chosen > 0:
+            row, more = measured_again(job, frozen, proposals[chosen - 1])
+            measured += more
         return WayResult(
             self.name,
-            rows[chosen],
+            row,
             table.resampled_payments(market.sizes, seed),
             settlement,
             chargeable=False,
             why="Every report moves the checkpoints, and with them what the others are said to lose: a lie can pay.",
-            guarantees=promised(market, _checkpoint_guarantees(job, frozen, rows[chosen], rows)),
+            guarantees=promised(market, _checkpoint_guarantees(job, frozen, row, rows)),
             generated=proposals[-1].tokens + measured,
             trained=proposals[-1].trained,
             delivered=None if chosen == 0 else proposals[chosen - 1].policy,

@@ -24,7 +24,7 @@ from tuneaccord.tuning.job import Frozen, Job
 from tuneaccord.tuning.market import Market
 from tuneaccord.tuning.steps import tune_adapter
 from tuneaccord.tuning.table import MeasuredTable
-from tuneaccord.tuning.ways.measured import measured_rows, tokens_of
+from tuneaccord.tuning.ways.measured import measured_again, measured_rows, tokens_of
 from tuneaccord.tuning.ways.way import Way, WayResult
 
 
@@ -40,7 +40,7 @@ class Soups(Way):
         singles = single_adapters(job, frozen)
         proposals = soup_proposals(job, singles, self.logits)
         rows, generated = measured_rows(job, frozen, proposals)
-        return _settled(self.name, job, singles, proposals, soup_table(job, rows), generated)
+        return _settled(self.name, job, frozen, singles, proposals, soup_table(job, rows), generated)
 
 
 def single_adapters(job: Job, frozen: Frozen) -> tuple[Single, ...]:
@@ -100,7 +100,8 @@ def soup_guarantees(market: Market) -> tuple[Guarantee, ...]:
         "not claimed",
         "Choice and payments are exact on the table of measured values. A value is a mean over the held-out prompts "
         "and over replies to them, and the model that was chosen was chosen for it: on other prompts it is worth a "
-        "little less than the table says, and the more models are close to it, the more so.",
+        "little less than the table says, and the more models are close to it, the more so. The figures of what is "
+        "delivered are therefore from other replies than those it was chosen for.",
     )
     return what, measured
 
@@ -108,6 +109,7 @@ def soup_guarantees(market: Market) -> tuple[Guarantee, ...]:
 def _settled(
     name: str,
     job: Job,
+    frozen: Frozen,
     singles: Sequence[Single],
     proposals: Sequence[Proposal],
     table: MeasuredTable,
@@ -117,6 +119,9 @@ def _settled(
     settlement = table.settle(market.sizes)
     row = table.rows[table.names.index(settlement.model)]
     chosen = next((proposal for proposal in proposals if proposal.name == settlement.model), None)
+    if chosen is not None:
+        row, more = measured_again(job, frozen, chosen)
+        generated += more
     return WayResult(
         name,
         row,
