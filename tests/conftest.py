@@ -1,5 +1,7 @@
 """Hypothesis draws the same examples in every run: a red test stays red until the code changes."""
 
+import gc
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -8,3 +10,13 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 pytest_plugins = ["tiny_fixtures"]
+
+
+def pytest_sessionstart():
+    """Importing makes millions of objects and little garbage, and the collector looks at all of them every time."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()  # nor at the modules while the tests run
+    gc.enable()

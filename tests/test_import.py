@@ -36,7 +36,9 @@ def test_importing_costs_no_more_than_a_few_times_numpy():
         "import time; began = time.perf_counter(); import numpy; then = time.perf_counter(); import tuneaccord; "
         "print((time.perf_counter() - then) / (then - began))"
     )
-    ratios = [float(in_a_fresh_python(timed)[0]) for _ in range(5)]
+    ratios = []
+    while not ratios or (min(ratios) >= 4 and len(ratios) < 8):  # again: something else may have been busy
+        ratios.append(float(in_a_fresh_python(timed)[0]))
     assert min(ratios) < 4, ratios  # about 1; a heavy package would be 10 and more
 
 

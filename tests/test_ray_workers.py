@@ -110,14 +110,24 @@ if __name__ == "__main__":
 def test_nothing_is_left_when_the_parent_is_stopped(tmp_path, sent):
     script = tmp_path / "child.py"
     script.write_text(CHILD.format(folder=str(Path(__file__).parent)))
-    with subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as child:
-        workers = [int(number) for number in child.stdout.readline().split()]
-        assert workers
+    child, workers = started(script)
+    with child:
         assert all(map(alive, workers))
         time.sleep(0.5)
         child.send_signal(sent) if sent == signal.SIGKILL else os.killpg(child.pid, sent)
-        child.wait(timeout=30)
+        child.wait(timeout=120)
         assert child.returncode == (130 if sent == signal.SIGINT else -sent), child.stderr.read()
         until(lambda: not any(map(alive, workers)), "workers outlive their parent")
+
+
+def started(script: Path) -> tuple[subprocess.Popen, list[int]]:
+    """The process and its workers; Ray gives its own processes thirty seconds, which a busy machine can exceed."""
+    for _ in range(3):
+        child = subprocess.Popen(
+            [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        if workers := [int(number) for number in child.stdout.readline().split()]:
+            break
+        _, errors = child.communicate(timeout=120)
+        assert "timed out during startup" in errors, errors
+    return child, workers

@@ -122,5 +122,5 @@ def command(*arguments) -> list[str]:
 def process(*arguments, **options) -> subprocess.CompletedProcess:
     """Run the command line to its end."""
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, encoding="utf-8", check=False, timeout=300, **options
+        command(*arguments), capture_output=True, text=True, encoding="utf-8", check=False, timeout=600, **options
     )

@@ -216,7 +216,9 @@ def _score(path: Path, number: int, given: object) -> float:
     except (TypeError, ValueError):
         score = math.nan
     if not math.isfinite(score):
-        raise InputError(f"{path}, row {number}: the score must be a finite number, got {given!r:.40}.")
+        raise InputError(
+            f"{path}, row {number}: the score must be a finite number, got {given!r:.40}. Every row needs one."
+        )
     return score
 
 

@@ -44,9 +44,13 @@ def test_help_loads_nothing_heavy():
     ("arguments", "expected"),
     [
         (["setle"], "error: No such command 'setle'. Did you mean 'settle'?"),
-        (["--verson"], "error: No such option: --verson"),
-        (["settle"], "error: Missing argument"),
-        (["settle", "no\nsuch.yaml"], "error: configuration file no such.yaml does not exist; looked for "),
+        pytest.param(["--verson"], "error: No such option: --verson", marks=pytest.mark.slow),
+        pytest.param(["settle"], "error: Missing argument", marks=pytest.mark.slow),
+        pytest.param(
+            ["settle", "no\nsuch.yaml"],
+            "error: configuration file no such.yaml does not exist; looked for ",
+            marks=pytest.mark.slow,
+        ),
         (["settle", "none[red].yaml"], "error: configuration file none[red].yaml does not exist; looked for "),
     ],
 )

@@ -113,6 +113,7 @@ def test_files_round_trip_and_add_up(tmp_path):
     assert chosen == settlement.model.tolist()
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         assert process("settle", MARKET, "--out", tmp_path / name).returncode == 0

@@ -153,7 +153,7 @@ class Stopping(Executor):
             yield pair
 
 
-@pytest.mark.parametrize("jobs", [*(pytest.param(jobs, marks=pytest.mark.slow) for jobs in (0, 6, 11)), 2, 9])
+@pytest.mark.parametrize("jobs", [*(pytest.param(jobs, marks=pytest.mark.slow) for jobs in (0, 2, 6, 11)), 9])
 def test_stopped_and_started_again(ref, drawn, tmp_path, jobs):
     whole = train(ref, *drawn, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -163,6 +163,7 @@ def test_stopped_and_started_again(ref, drawn, tmp_path, jobs):
     assert digest_state(again.state) == digest_state(whole.state)
 
 
+@pytest.mark.slow
 def test_everything_that_matters_is_part_of_a_step(ref, drawn, tmp_path):
     pool, targets = drawn
     found = train(ref, pool, targets, tmp_path)

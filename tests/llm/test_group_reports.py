@@ -85,20 +85,19 @@ def test_nothing_is_left_of_a_limit():
     import signal
 
     before = signal.getsignal(signal.SIGALRM)
-    with within(0.05):
+    with within(60):
         pass
-    time.sleep(0.1)
     assert signal.getsignal(signal.SIGALRM) == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_reward_that_takes_forever(tmp_path):
     (tmp_path / "slow.py").write_text("def f(prompts, replies):\n    while True: pass\n")
-    group = resolve("press", 2.0, "slow.py:f", tmp_path, seconds=0.1)
+    group = resolve("press", 2.0, "slow.py:f", tmp_path, seconds=0.5)
     with pytest.raises(RewardError) as caught:
         group.score(["p"] * 3, ["r"] * 3)
     assert str(caught.value) == (
-        "the reward of group 'press' (slow.py:f) took longer than 0.1 s to score 3 replies. Make it faster, or give it "
+        "the reward of group 'press' (slow.py:f) took longer than 0.5 s to score 3 replies. Make it faster, or give it "
         "more time with reward_seconds."
     )
 

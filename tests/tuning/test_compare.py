@@ -33,6 +33,7 @@ def by_name(comparison) -> dict:
     return {result.name: result for result in comparison.results}
 
 
+@pytest.mark.slow
 def test_reply_mode_is_the_run_itself(market, comparison, tmp_path):
     result = CliRunner().invoke(app, ["tune", str(market), "--no-tune", "--out", str(tmp_path / "tune"), "--json"])
     assert result.exit_code == 0, result.output
@@ -85,6 +86,7 @@ def test_one_training_more_for_each_group(comparison):
     assert all_of_them.generated > 2 * one.generated > 0
 
 
+@pytest.mark.slow
 def test_the_same_bytes_again_and_elsewhere(market, comparison, tmp_path):
     written = (comparison.folder / "comparison.json").read_bytes()
     compare_ways(market, TRAINED, tmp_path / "out", workers=1)
@@ -102,9 +104,13 @@ def test_what_is_left_for_people(comparison):
     assert set(json.loads((folder / "costs.json").read_text())) == {"pools", *TRAINED}
 
 
-def test_an_unknown_way(market, tmp_path):
+def test_an_unknown_way():
     with pytest.raises(InputError, match="Did you mean 'soups'"):
         way("soup")
+
+
+@pytest.mark.slow
+def test_an_unknown_way_at_the_command_line(market, tmp_path):
     result = process("compare", market, "--ways", "reply,soup", "--out", tmp_path / "out")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1

@@ -226,4 +226,4 @@ def test_the_shipped_markets_are_tune_files(name):
     market = load_tune(example(f"papers/real_model/{name}.yaml"))
     assert len(market.groups) == {"figure2": 2, "tables2-6": 3}[name]
     assert market.pool.replies == CATALOGUE[name].samples
-    assert market.soups.rewards == "public"
+    assert market.soups.rewards in (None, "public")  # their rewards are published criteria and mixes of them

@@ -29,15 +29,15 @@ STOPPED = "stopped; run the same command again to continue"
 
 @pytest.fixture(scope="module")
 def market(tiny_model, tmp_path_factory) -> Path:
-    """A few seconds of work: 40 prompts, a hundred steps to finish."""
+    """A few seconds of work: 24 prompts, more than a hundred steps."""
     method = {"method": "log-variance", "rank": 2, "learning_rate": 0.01}
     adapter = {**method, "block": 4, "blocks_per_step": 4, "passes": 2}
-    pool = {"replies": 16, "new_tokens": 12, "temperature": 0.9}
+    pool = {"replies": 12, "new_tokens": 12, "temperature": 0.9}
     config = write_market(tmp_path_factory.mktemp("market"), tiny_model, adapter=adapter, pool=pool)
     assert settings(tiny_model)["seed"] == 7
     pairs = [f"{first} {second} ?" for first in WORDS[:5] for second in WORDS[5:13]]
-    write_prompts(config.parent / "tune.jsonl", pairs[:28])
-    write_prompts(config.parent / "held-out.jsonl", pairs[28:])
+    write_prompts(config.parent / "tune.jsonl", pairs[:16])
+    write_prompts(config.parent / "held-out.jsonl", pairs[16:24])
     return config
 
 
@@ -57,10 +57,11 @@ def start(market: Path, out: Path, workers: int, *more: str) -> subprocess.Popen
     )  # fmt: skip
 
 
-def wait_for_steps(child: subprocess.Popen, out: Path, count: int, seconds: float = 120.0) -> None:
+def wait_for_steps(child: subprocess.Popen, out: Path, count: int, seconds: float = 600.0) -> None:
     end = time.monotonic() + seconds
     while steps(out) < count:
-        assert child.poll() is None, child.stderr.read()
+        ended = child.poll() is not None
+        assert not ended or steps(out) >= count, child.stderr.read()
         assert time.monotonic() < end
         time.sleep(0.002)
 
@@ -84,7 +85,7 @@ def session(leader: int) -> list[str]:
 
 
 def assert_nothing_runs(leader: int) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while running := session(leader):
         assert time.monotonic() < end, running
         time.sleep(0.05)
@@ -111,20 +112,30 @@ def assert_continues(market: Path, out: Path, undisturbed: tuple[bytes, int]) ->
     assert steps(out) == undisturbed[1]  # no step was done under another name
 
 
+def kill(market: Path, folder: Path, workers: int, count: int, later: float) -> Path:
+    """The folder of a run that was killed after so many steps; after fewer where it was done before it was killed."""
+    for number in range(5):
+        out = folder / f"out-{number}"
+        child = start(market, out, workers)
+        wait_for_steps(child, out, count)
+        time.sleep(later)
+        child.kill()
+        child.wait(timeout=120)
+        child.stderr.close()
+        assert_nothing_runs(child.pid)
+        if child.returncode == -signal.SIGKILL:
+            return out
+        assert child.returncode == 0
+        count = 1 + count // 2
+    pytest.fail("it was never killed in time")
+
+
 @pytest.mark.parametrize(("workers", "moment"), [(2, 0), (1, 1), (2, 2), (1, 3)])
 def test_killed(market, undisturbed, tmp_path, workers, moment):
     """At a random step of each quarter of the run; more and more of it is finished from one kill to the next."""
     draw = random.Random(moment)
-    out = tmp_path / "out"
     share = (moment + draw.random()) / 4
-    child = start(market, out, workers)
-    wait_for_steps(child, out, 1 + int(share * (undisturbed[1] - 2)))
-    time.sleep(draw.random() / 50)
-    child.kill()
-    child.wait(timeout=20)
-    child.stderr.close()
-    assert child.returncode == -signal.SIGKILL
-    assert_nothing_runs(child.pid)
+    out = kill(market, tmp_path, workers, 1 + int(share * (undisturbed[1] - 2)), draw.random() / 50)
     assert_whole(out)
     assert_continues(market, out, undisturbed)
 
@@ -136,7 +147,7 @@ def test_interrupted_as_by_a_terminal(market, undisturbed, tmp_path, workers, co
     child = start(market, out, workers)
     wait_for_steps(child, out, count)
     os.killpg(child.pid, signal.SIGINT)
-    _, errors = child.communicate(timeout=30)
+    _, errors = child.communicate(timeout=120)
     assert child.returncode == 130, errors
     assert errors.splitlines()[-1] == STOPPED
     assert "Traceback" not in errors
@@ -149,14 +160,14 @@ def test_interrupted_as_by_a_terminal(market, undisturbed, tmp_path, workers, co
 def test_interrupted_while_workers_start(market, tmp_path, delay):
     """Workers that are still importing must not print tracebacks of their own."""
     child = start(market, tmp_path / "out", 2)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while len(session(child.pid)) < 3:  # the command, the resource tracker, a worker
         assert child.poll() is None
         assert time.monotonic() < end
         time.sleep(0.005)
     time.sleep(delay)
     os.killpg(child.pid, signal.SIGINT)
-    _, errors = child.communicate(timeout=30)
+    _, errors = child.communicate(timeout=120)
     assert (child.returncode, errors.splitlines()[-1]) == (130, STOPPED)
     assert "Traceback" not in errors
     assert_nothing_runs(child.pid)
@@ -174,6 +185,6 @@ def test_two_runs_at_once(market, undisturbed, tmp_path):
     assert second.returncode == 2
     assert second.stderr.startswith(f"error: another run is working in {out}. Wait for it, or use another folder")
     assert second.stderr.count("\n") == 1
-    _, errors = first.communicate(timeout=120)
+    _, errors = first.communicate(timeout=300)
     assert first.returncode == 0, errors
     assert (out / "settlement.json").read_bytes() == undisturbed[0]

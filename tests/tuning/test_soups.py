@@ -21,7 +21,7 @@ from tuneaccord.tuning.ways.mixing import Mixing
 from tuneaccord.tuning.ways.soups import Soups, reported_rewards, single_adapters, soup_proposals
 
 SIZES, STRENGTH = np.array([3.0, 2.0, 1.5]), 0.3
-SOUPS = {"strength": 0.1, "steps": 2}
+SOUPS = {"strength": 0.1, "steps": 2, "rewards": "public"}
 ADAPTER = {
     "method": "log-variance",
     "rank": 2,
@@ -128,16 +128,18 @@ def test_guarantees_when_rewards_were_public_and_when_they_are_reports(market, s
 def test_whose_rewards_are_reports():
     """What a group filled in or answered is its report, whatever the file says of the rewards."""
     groups = [
-        SimpleNamespace(name="press", fit=None, new_texts=True),
-        SimpleNamespace(name="desk", fit=object(), new_texts=True),
-        SimpleNamespace(name="garden", fit=None, new_texts=False),
+        SimpleNamespace(name="press", fit=None, new_texts=True, identity={"function": "rewards.py:own"}),
+        SimpleNamespace(name="desk", fit=object(), new_texts=True, identity={"answers": "a"}),
+        SimpleNamespace(name="garden", fit=None, new_texts=False, identity={"sheet": "s"}),
+        SimpleNamespace(name="tower", fit=None, new_texts=True, identity={"criterion": "upbeat"}),
     ]
 
     def market(rewards):
         return SimpleNamespace(groups=groups, settings=SimpleNamespace(soups=SimpleNamespace(rewards=rewards)))
 
     assert reported_rewards(market("public")) == ("desk", "garden")
-    assert reported_rewards(market("reported")) == ("press", "desk", "garden")
+    assert reported_rewards(market(None)) == ("press", "desk", "garden")
+    assert reported_rewards(market("reported")) == ("press", "desk", "garden", "tower")
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tuneaccord.cli.errors import Commands
+from tuneaccord.errors import InputError
 
 app = typer.Typer(
     name="tuneaccord",
@@ -238,7 +239,11 @@ def compare(
     Works in the folder of `tuneaccord tune` and uses what is finished there. Stopped at any moment, the same command
     continues where it was.
     """
+    if as_json and markdown:
+        raise InputError("--json and --markdown both say what to print. Choose one of them.")
     names = [name.strip() for name in (ways or "").split(",") if name.strip()]
+    if ways is not None and not names:
+        raise InputError("--ways names no way. List some, such as reply,soups, or leave --ways out for all.")
     if dry_run:
         from tuneaccord.cli.plan import run_ways
 

@@ -14,7 +14,7 @@ from tuneaccord.errors import TuneaccordError
 PROMISE_FAILED = 1
 MISTAKE = 2
 STOPPED = 130
-KEEPING = ("tune", "demo", "pool", "questions")  #: commands that continue where they were stopped
+KEEPING = ("tune", "compare", "demo", "pool", "questions")  #: commands that continue where they were stopped
 
 _UsageError = typer.BadParameter.__base__  # typer does not export it by name
 

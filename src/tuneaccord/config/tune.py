@@ -110,7 +110,7 @@ class SoupSection(Section):
     strength: float = Field(0.1, gt=0, examples=[0.1])
     steps: int = Field(2, ge=1, examples=[2])
     lengths: list[float] = Field([1.0], min_length=1, examples=["[0.5, 1]"])
-    rewards: Literal["public", "reported"] = "public"
+    rewards: Literal["public", "reported"] | None = Field(None, examples=["public"])
 
     @field_validator("lengths")
     @classmethod

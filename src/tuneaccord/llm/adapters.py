@@ -96,9 +96,17 @@ def _attached(ref: ModelRef, lora: Lora) -> tuple[LanguageModel, State]:
         try:
             model = get_peft_model(base.model, config)
         except ValueError as error:
-            raise ModelError(f"an adapter on {targets} does not fit model {ref.name!r}: {error}") from error
+            raise ModelError(
+                f"an adapter on {targets} does not fit model {ref.name!r}: {error} Linear layers that it has: "
+                f"{', '.join(_linear_layers(base.model))}."
+            ) from error
     fresh = {name: weight.detach().cpu().numpy().copy() for name, weight in trainable(model).items()}
     return LanguageModel(ref, model, base.tokenizer), fresh
+
+
+def _linear_layers(model) -> list[str]:
+    linear = (name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear))
+    return sorted({name.rpartition(".")[2] for name in linear})
 
 
 def trainable(model) -> dict:

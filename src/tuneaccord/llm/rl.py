@@ -135,7 +135,7 @@ class ReinforcementLearner(Proposer):
                 "model": self.ref.identity(),
                 "prompts": [[prompt.id, prompt.text] for prompt in self.prompts],
                 "encoded": self.encoded,
-                "groups": [[group.identity, group.scale, weight] for group, weight in present],
+                "groups": [[group.identity, group.scale, weight, *_fit(group)] for group, weight in present],
                 "sampling": asdict(self.how),
                 "strength": self.strength,
                 "lora": self.lora.identity(),
@@ -249,6 +249,11 @@ class _Run:
     groups: tuple[GroupReward, ...]
     inputs: str
     archive: Archive
+
+
+def _fit(group: GroupReward) -> list[str]:
+    """What a fitted report was fitted to, which is more than its file: the pool too."""
+    return [] if group.fit is None else [group.fit.digest]
 
 
 def _path(store: Store, run: _Run, step: int):

@@ -68,8 +68,10 @@ _GRPO: dict[str, tuple[Any, str]] = {
 #: parts of TRL that choose speed, memory or logging; what may be given under ``rl.trl``
 _FREE = (
     "gradient_checkpointing", "gradient_checkpointing_kwargs", "pad_to_multiple_of", "epsilon", "epsilon_high",
-    "torch_empty_cache_steps", "use_bias_correction_kl",
+    "torch_empty_cache_steps",
 )  # fmt: skip
+#: such parts that only GRPO has
+_FREE_GRPO = ("use_bias_correction_kl",)
 
 
 @dataclass(frozen=True)
@@ -133,12 +135,13 @@ def check_objective(config: Any, rule: Rule, algorithm: Algorithm = "rloo") -> N
 def check_extra(extra: dict[str, Any], algorithm: Algorithm = "rloo") -> None:
     """Refuse settings under ``rl.trl`` that would change the objective or that this program sets itself."""
     fixed = {**_COMMON, **(_RLOO if algorithm == "rloo" else _GRPO)}
+    free = _FREE if algorithm == "rloo" else (*_FREE, *_FREE_GRPO)
     problems = []
     for name, value in extra.items():
         if name in fixed and not _same(value, fixed[name][0]):
             problems.append(_problem(name, value, *fixed[name]))
-        elif name not in fixed and name not in _FREE:
-            problems.append(f"{name} is not one of those that may be given. {nearest(name, (*_FREE, *fixed))}")
+        elif name not in fixed and name not in free:
+            problems.append(f"{name} is not one of those that may be given. {nearest(name, (*free, *fixed))}")
     if problems:
         raise InputError("rl.trl: these settings cannot be used: " + " ".join(problems))
 

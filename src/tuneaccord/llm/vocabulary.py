@@ -4,9 +4,10 @@ With ``p(. | h)`` the base model after the prefix ``h``, the adapted model is
 
     p(v | h) exp(b(v)) / Z(h),        b(v) = [c(v) + d(v)] / strength
 
-* ``c(v)`` is what the token is worth by itself: the size-weighted score of a reply with v put in the place of one of
-  its tokens, the median over a few places of the pool (``edits``). Tokens that the base expects to say less than
-  once in ten pools are not scored and keep ``c(v) = 0``: they are seven of eight, and hardly ever said.
+* ``c(v)`` is what the token is worth by itself: for each group the score of a reply with v put in the place of one of
+  its tokens, the median over a few places of the pool (``edits``); of these the sum weighted by size. Tokens that the
+  base expects to say less than once in ten pools are not scored and keep ``c(v) = 0``: they are seven of eight, and
+  hardly ever said.
 * ``d(v)`` is what it leads to: with ``e_t = sum_v p(v | h_t) c(v)`` the credit that the base expects at each position
   of the pool's replies, the mean over the occurrences of v of ``e_t+1 + ... + e_t+horizon``, relative to the mean over
   the replies to the same prompt at the same position, shrunk by n / (n + shrinkage) for a token that occurs n times.
@@ -232,8 +233,10 @@ def consequences(
     total, count = np.zeros(vocabulary), np.zeros(vocabulary)
     for prompt, rows in enumerate(pool.tokens):
         for reply, tokens in enumerate(rows):
-            np.add.at(total, list(tokens), ahead[prompt, reply, : len(tokens)])
-            np.add.at(count, list(tokens), 1.0)
+            said = np.array(tokens)
+            known = said < vocabulary  # a model may also say what is padding of its output matrix
+            np.add.at(total, said[known], ahead[prompt, reply, : len(tokens)][known])
+            np.add.at(count, said[known], 1.0)
     return total / (count + shrinkage)
 
 

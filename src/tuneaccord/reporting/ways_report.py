@@ -40,10 +40,11 @@ def ways_picture(record: dict) -> Picture:
                 _whisker(money, paid, place + shift, colour, "so D^v".replace(" ", "")[index % 5], label)
         for panel in (gain, money):
             panel.axvline(0, color=COLOURS["ink"], linewidth=0.9, linestyle=":", zorder=0)
+        gain.set_ylim(-0.6, len(ways) - 0.4)  # also with one way, whose groups are above and below its place
         gain.set_yticks(places, [LABELS.get(way["name"], way["name"]) for way in ways])
         gain.set_xlabel("net welfare over the base (held out)")
         money.set_xlabel("payment, by group")
-        money.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=len(groups))
+        money.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(groups))
 
     words = "; ".join(f"{LABELS.get(w['name'], w['name'])} {interval(w['gain'], signed=True)}" for w in ways)
     title = "Net welfare and payments by way"
@@ -71,6 +72,7 @@ def ways_html(record: dict, costs: dict[str, float]) -> str:
         recommended=None,
         groups=[group["name"] for group in record["groups"]],
         headline=headline(record),
+        settling=settling_sentence(record),
         figure=need("markupsafe").Markup(inline(ways_figure(record))),
         style=pages.style_sheet(templates),
     )
@@ -113,7 +115,8 @@ def ways_markdown(record: dict, costs: dict[str, float]) -> str:
     drawn = f" and {number(costs['pools'], 0)} CPU-s" if "pools" in costs else ""
     lines += [
         "",
-        f"All ways share the frozen pools: {pool['tune']:,} + {pool['held_out']:,} tokens{drawn}.",
+        f"All ways share the frozen pools: {pool['tune']:,} + {pool['held_out']:,} tokens{drawn}. "
+        + settling_sentence(record),
         "",
         f"| way | {' | '.join(pages.cell(group) for group in groups)} | may be charged | why |",
         f"|---|{'---|' * len(groups)}---|---|",
@@ -123,6 +126,27 @@ def ways_markdown(record: dict, costs: dict[str, float]) -> str:
         told = ["yes" if way["chargeable"] else "no", pages.cell(way["why"])]
         lines.append(f"| {LABELS.get(way['name'], way['name'])} | {' | '.join([*paid, *told])} |")
     return "\n".join(lines)
+
+
+#: ways that deliver what another one delivers, and generate or train more for the money alone
+_SAME_DELIVERY = {"leave-one-out": "adapter", "early-stopped": "rl"}
+
+
+def settling_sentence(record: dict) -> str:
+    """How many tokens it takes to deliver and settle, as a multiple of delivering alone; pools included."""
+    pool = record["pool"]["tokens"]["tune"]
+    tokens = {way["name"]: pool + way["generated"] + way["trained"] for way in record["ways"]}
+    alone_for_reply = tokens.get("reply", pool) / pool
+    ratios = [
+        f"{LABELS[name]} {tokens[name] / tokens[alone]:.2f}"
+        for name, alone in _SAME_DELIVERY.items()
+        if name in tokens and alone in tokens
+    ]
+    others = f"; {listing(ratios)}" if ratios else ""
+    return (
+        "Tokens generated and trained on to deliver and settle, as a multiple of delivering alone: reply mode "
+        f"{alone_for_reply:.2f}, because the pool that is drawn anyway holds every leave-one-out problem{others}."
+    )
 
 
 def _percents(share: dict) -> str:

@@ -23,7 +23,7 @@ from tuneaccord.specs import to_data
 from tuneaccord.tuning.comparison import Row, best_net_welfare, compare, pool_rows, shortfall
 from tuneaccord.tuning.job import Frozen, frozen
 from tuneaccord.tuning.market import Market, read_market
-from tuneaccord.tuning.opening import opened
+from tuneaccord.tuning.opening import opened, read_json
 from tuneaccord.tuning.ways import NAMES, Way, WayResult, ways
 from tuneaccord.tuning.ways.adapter import others_net_welfare, pool_without
 from tuneaccord.tuning.ways.measured import base_row, tokens_of
@@ -55,11 +55,12 @@ def compare_ways(
     chosen = ways(names)
     market = read_market(config, progress)
     _check_new_texts(market, chosen)
+    for one in chosen:
+        one.check(market)
     with opened(config, market, out, workers, progress) as (job, folder):
         with job.ledger.timed("pools"):
             drawn = frozen(job.labelled("pools"))
-        job = job.ready(drawn)
-        market = job.market
+        _check_settled(folder, config, drawn)
         job = job.ready(drawn)
         market = job.market
         results = []
@@ -84,8 +85,22 @@ def _check_new_texts(market: Market, chosen: Sequence[Way]) -> None:
         )
 
 
+def _check_settled(folder: Path, config: Path, drawn: Frozen) -> None:
+    """A settlement must not stand beside pools that it is not about."""
+    try:
+        record = read_json(folder, "settlement.json", "pool", "held_out_pool")
+    except InputError:
+        return  # nothing settled here
+    settled = [record[key].get("digest") for key in ("pool", "held_out_pool")]
+    if settled != [drawn.sheet.pool.digest, drawn.held_out.pool.digest]:
+        raise InputError(
+            f"{folder} holds a settlement on other pools than {config} gives now. Settle it again first with "
+            f"tuneaccord tune {config}, or compare in another folder with --out."
+        )
+
+
 def _costs(chosen: Sequence[Way], spent: dict[str, float]) -> dict[str, float]:
-    """CPU-seconds of the pools and of each way, with those of the trainings it builds on."""
+    """CPU-seconds of the pools and of each way, with those of the ways and shared steps that it builds on."""
     costs = {one.name: sum(spent.get(name, 0.0) for name in (one.name, *one.builds_on)) for one in chosen}
     return {"pools": spent.get("pools", 0.0), **costs}
 
@@ -155,8 +170,14 @@ def _way(result: WayResult, measured: dict, market: Market, drawn: Frozen, polic
 
 
 def _against_reply(result: WayResult, market: Market, policy: Row, reference: np.ndarray) -> dict:
-    """For each group: reply mode's payment on the held-out prompts, the difference, and its two parts."""
-    seed, lost = market.settings.seed, _others(policy, market) - _others(result.row, market)
+    """For each group: reply mode's payment on the held-out prompts, the difference, and its two parts.
+
+    Where payments are made of a frozen table, what the others have is that of its row, not of the measurement after.
+    """
+    charged = result.row
+    if result.table is not None and result.settlement is not None:
+        charged = result.table.rows[result.table.names.index(result.settlement.model)]
+    seed, lost = market.settings.seed, _others(policy, market) - _others(charged, market)
     parts = {}
     for index, (name, paid) in enumerate(result.payments.items()):
         expected = interval(reference[:, index], seed)

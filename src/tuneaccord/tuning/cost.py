@@ -157,6 +157,8 @@ def rehearse(
     market = read_market(config, progress)
     if train:
         training_prompts(len(market.prompts), market.settings.adapter.validation_prompts)
+    for way in ways:
+        way.check(market)
     folder = folder_of(market, out)
     check_same_run(folder, Path(config))
     rehearsal = Rehearsal.of(market, Store(folder / "steps", package_versions(NUMERIC)))

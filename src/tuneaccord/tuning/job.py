@@ -38,6 +38,12 @@ class Job:
         """The same job with the CPU-seconds of its workers counted under ``label``."""
         return replace(self, executor=self.ledger.metered(self.executor, label))
 
+    @contextmanager
+    def counted(self, label: str) -> Iterator[Job]:
+        """The same job; in the block its CPU-seconds, here and in workers, count under ``label`` and no other."""
+        with self.ledger.timed(label):
+            yield replace(self, executor=self.ledger.metered(self.executor, label))
+
     def reported(self, pool: Pool, held_out: Pool) -> Job:
         """The same job with the reports taken up that were given on these pools, so that they can be scored."""
         return replace(self, market=self.market.on(pool, held_out))

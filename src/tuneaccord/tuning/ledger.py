@@ -24,6 +24,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self._inner: list[list[float]] = []  # CPU and clock of the blocks within each open block
 
     def add(self, label: str, cpu: float, wall: float) -> None:
         """Append one line, in one write."""
@@ -37,19 +38,27 @@ class Ledger:
 
     @contextmanager
     def timed(self, label: str) -> Iterator[None]:
-        """Count what this process does in the block: its CPU-seconds and the clock's."""
+        """Count what this process does in the block: its CPU-seconds and the clock's.
+
+        What a block within this one counts under its own label is not counted here.
+        """
         cpu, wall = time.process_time(), time.perf_counter()
+        self._inner.append([0.0, 0.0])
         try:
             yield
         finally:
-            self.add(label, time.process_time() - cpu, time.perf_counter() - wall)
+            spent = time.process_time() - cpu, time.perf_counter() - wall
+            inner = self._inner.pop()
+            if self._inner:
+                self._inner[-1] = [before + own for before, own in zip(self._inner[-1], spent, strict=True)]
+            self.add(label, *(whole - part for whole, part in zip(spent, inner, strict=True)))
 
     def metered(self, executor: Executor, label: str) -> Executor:
-        """The same executor, with the CPU-seconds of its jobs in other processes counted under ``label``.
+        """The same executor, with the CPU-seconds of its jobs in other processes counted under ``label`` alone.
 
         Jobs that run in this process are left to :meth:`timed`.
         """
-        return _Metered(executor, self, label)
+        return _Metered(executor.executor if isinstance(executor, _Metered) else executor, self, label)
 
     def totals(self) -> dict[str, float]:
         """CPU-seconds by label; a line that a killed process left half-written does not count."""

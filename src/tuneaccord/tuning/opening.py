@@ -44,13 +44,15 @@ def folder_of(market: Market, out: Path | None) -> Path:
 def check_same_run(out: Path, config: Path) -> None:
     """A finished run is a record with invoices: another file's run must not take its place unasked.
 
-    Raises :class:`InputError` when the folder holds one.
+    A run that was moved with its file goes on: a file of the same name is the same one where the earlier is gone.
+    Raises :class:`InputError` when the folder holds the run of another file.
     """
     try:
-        earlier = read_json(out, "run.json", "config")["config"]
+        earlier = Path(read_json(out, "run.json", "config")["config"])
     except InputError:
         return  # nothing finished here
-    if Path(earlier) != config.resolve():
+    moved = earlier.name == config.name and not earlier.exists()
+    if earlier != config.resolve() and not moved:
         raise InputError(
             f"{out} holds the finished run of {earlier}, and this is {config.resolve()}. Give the new run another "
             f"'name' or another folder with --out, or remove {out} first."

@@ -47,7 +47,8 @@ def run(
 
 
 def _compute(job: Job, out: Path, train: bool) -> Outcome:
-    drawn = frozen(job)
+    with job.counted("pools") as counted:  # tuneaccord compare goes on in this folder and says what it all cost
+        drawn = frozen(counted)
     job = job.ready(drawn)
     market = job.market
     sheet, held_out_sheet = drawn.sheet, drawn.held_out
@@ -57,8 +58,9 @@ def _compute(job: Job, out: Path, train: bool) -> Outcome:
     rows, sheets = [base, policy], {"": sheet, "-held-out": held_out_sheet}
     distilled, adapter_sheet, weighted = None, None, None
     if train:
-        distilled = tune_adapter(job, sheet, market.sizes)
-        measured, adapter_sheet, log_ratios = measure_adapter(job, distilled, held_out_sheet.pool)
+        with job.counted("adapter") as counted:
+            distilled = tune_adapter(counted, sheet, market.sizes)
+            measured, adapter_sheet, log_ratios = measure_adapter(counted, distilled, held_out_sheet.pool)
         weighted = weighted_row(held_out_sheet, log_ratios, measured)
         if adapter_sheet is None:
             rows.append(weighted[0])

@@ -49,7 +49,8 @@ def tune_adapter(job: Job, sheet: ScoreSheet, sizes: np.ndarray) -> Distilled:
     scored = market.ref, sheet.pool, sheet.scores @ sizes / market.strength
     with job.timed("tuning"):
         if wanted.method == "vocabulary" and market.scores_new_texts:
-            credits = _vocabulary_credits(job, sheet.pool) @ sizes / market.strength
+            with job.counted("vocabulary") as shared:  # the same for all sizes: soups and runs without a group use it
+                credits = _vocabulary_credits(shared, sheet.pool) @ sizes / market.strength
             return vocabulary_bias(*scored, credits, market.how.temperature, *common)
         return distil(*scored, market.how.temperature, lora, *common)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,23 @@ class GroupReward:
                 "give it more time with reward_seconds."
             ) from None
         except (Exception, SystemExit) as error:
-            raise RewardError(f"{called} raised {type(error).__name__}: {error}") from error
+            raise RewardError(
+                f"{called} raised {_said(error)}{_place(error, self.function)}. It gets two lists of texts, prompts "
+                "and replies, and returns one number for each reply."
+            ) from error
+
+
+def _said(error: BaseException) -> str:
+    """The kind of an error and the beginning of its text, if it has one."""
+    text = f"{error}".strip()
+    return f"{type(error).__name__}: {text:.300}".rstrip(".") if text else type(error).__name__
+
+
+def _place(error: BaseException, function: Function) -> str:
+    """The last line of the reward's own file that the error went through."""
+    file = getattr(getattr(function, "__code__", None), "co_filename", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" (in line {lines[-1]} of {Path(file).name})" if lines else ""
 
 
 class PoolReport(ABC):

@@ -23,7 +23,7 @@ from tuneaccord.tuning.fitted import promised
 from tuneaccord.tuning.job import Frozen, Job
 from tuneaccord.tuning.record import adapter_guarantees
 from tuneaccord.tuning.steps import tune_adapter
-from tuneaccord.tuning.ways.measured import measured_rows, tokens_of
+from tuneaccord.tuning.ways.measured import measured_rows, trained_tokens
 from tuneaccord.tuning.ways.way import Way, WayResult
 
 
@@ -32,6 +32,7 @@ class AdapterWay(Way):
 
     name = "adapter"
     description = "one LoRA trained towards the chosen policy"
+    builds_on = ("vocabulary",)
 
     def run(self, job: Job, frozen: Frozen) -> WayResult:
         market = job.market
@@ -61,7 +62,7 @@ class LeaveOneOut(Way):
 
     name = "leave-one-out"
     description = "n + 1 trainings: with everybody, and without each group"
-    builds_on = ("adapter",)
+    builds_on = ("adapter", "vocabulary")
 
     def run(self, job: Job, frozen: Frozen) -> WayResult:
         market = job.market
@@ -115,7 +116,7 @@ def pool_without(scores: np.ndarray, sizes: np.ndarray, divergence: Divergence) 
 
 def _trained(job: Job, frozen: Frozen, sizes: np.ndarray, name: str) -> Proposal:
     distilled = tune_adapter(job, frozen.sheet, sizes)
-    trained = tokens_of(frozen.sheet.pool) if distilled.residuals else 0  # the vocabulary's bias takes no gradient
+    trained = trained_tokens(job, frozen.sheet.pool, distilled)
     about = {"method": distilled.method, "validation_correlation": distilled.correlation, "factor": distilled.factor}
     return Proposal(name, distilled.adapter, tuple(sizes.tolist()), 0, trained, about)
 

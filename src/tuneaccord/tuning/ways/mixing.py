@@ -15,5 +15,5 @@ class Mixing(Soups):
 
     name = "mixing"
     description = "the same adapters, their logits mixed at every token"
-    builds_on = ("soups",)
+    builds_on = ("soups", "vocabulary")
     logits = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,14 @@ def write_comparison(market: Market, drawn: Frozen, comparison: Comparison) -> N
 
 
 def _write_way(market: Market, result: WayResult, folder: Path) -> None:
-    """The settlement, invoices where they may be charged, and the adapter if there is one."""
+    """The settlement, invoices where they may be charged, and the adapter if there is one.
+
+    What an earlier comparison left there goes: it may not be charged, or delivered, any more.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in ("settlement.json", "invoices.csv"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "adapter", ignore_errors=True)
     money = market.settings.money
     if result.settlement is not None:
         write_json(folder / "settlement.json", result.settlement.to_dict())

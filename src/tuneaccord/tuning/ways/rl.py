@@ -19,18 +19,21 @@ from math import ceil
 
 import numpy as np
 
+from tuneaccord.errors import MissingDependencyError
 from tuneaccord.llm import hf
 from tuneaccord.llm.adapters import Lora
 from tuneaccord.llm.pool import Pool
 from tuneaccord.llm.proposer import Proposal
 from tuneaccord.llm.rl import Learning, ReinforcementLearner
 from tuneaccord.llm.scoring import GroupReward, ScoreSheet
+from tuneaccord.llm.trl_settings import check_extra, require_trl
 from tuneaccord.mechanism.guarantees import Guarantee
 from tuneaccord.mechanism.uncertainty import Interval, interval, resampled_means
 from tuneaccord.progress import Silent
 from tuneaccord.tuning.comparison import Row, best_net_welfare, shortfall
 from tuneaccord.tuning.fitted import promised
 from tuneaccord.tuning.job import Frozen, Job
+from tuneaccord.tuning.market import Market
 from tuneaccord.tuning.record import adapter_guarantees
 from tuneaccord.tuning.table import MeasuredTable
 from tuneaccord.tuning.ways.adapter import others_net_welfare, pool_without, presence_charges
@@ -38,7 +41,20 @@ from tuneaccord.tuning.ways.measured import measured_again, measured_rows
 from tuneaccord.tuning.ways.way import Way, WayResult
 
 
-class ReinforcementLearning(Way):
+class _Trained(Way):
+    """A way that starts from a run of reinforcement learning."""
+
+    def check(self, market: Market) -> None:
+        try:
+            require_trl()
+        except MissingDependencyError as error:
+            raise MissingDependencyError(
+                f"{error}; or name other ways than {self.name!r}, such as --ways reply,adapter,soups"
+            ) from None
+        check_extra(dict(market.settings.rl.trl), market.settings.rl.algorithm)
+
+
+class ReinforcementLearning(_Trained):
     """The last step of one run; what the others could have without a group comes from the frozen held-out pool."""
 
     name = "rl"
@@ -67,7 +83,7 @@ class ReinforcementLearning(Way):
         )
 
 
-class Checkpoints(Way):
+class Checkpoints(_Trained):
     """Heuristic 1: the best of the run's own checkpoints and the base, charged against the others of them."""
 
     name = "checkpoints"
@@ -101,7 +117,7 @@ class Checkpoints(Way):
         )
 
 
-class EarlyStopped(Way):
+class EarlyStopped(_Trained):
     """Heuristic 2: the better of last step and base, charged against runs without each group that stop early."""
 
     name = "early-stopped"
@@ -128,7 +144,7 @@ class EarlyStopped(Way):
             chargeable=False,
             why="Truthful only up to what training failed to reach, and the payments of separate trainings differ by "
             "more than their intervals say; they can be negative.",
-            guarantees=promised(market, _early_stopped_guarantees(job, frozen, row, others)),
+            guarantees=promised(market, _early_stopped_guarantees(job, frozen, base, row, others)),
             generated=sum(proposal.tokens for proposal in proposals) + measured,
             trained=sum(proposal.trained for proposal in proposals),
             delivered=main.policy if chosen else None,
@@ -241,14 +257,12 @@ def _above_base(rows: Sequence[Row], group: int, sizes: np.ndarray, strength: fl
     return max(net) - net[0]
 
 
-def _early_stopped_guarantees(job: Job, frozen: Frozen, row: Row, others: Sequence[Row]) -> tuple[Guarantee, ...]:
+def _early_stopped_guarantees(
+    job: Job, frozen: Frozen, base: Row, row: Row, others: Sequence[Row]
+) -> tuple[Guarantee, ...]:
     market = job.market
     truthful = adapter_guarantees(gap_of(job, frozen, row))[0]
-    net = float(row.net_welfare(market.sizes, market.strength).mean())
-    left = min(
-        net - float(others_net_welfare(other, i, market.sizes, market.strength).mean())
-        for i, other in enumerate(others)
-    )
+    left = smallest_utility(base, row, others, market.sizes, market.strength)
     return (
         truthful,
         Guarantee(
@@ -263,6 +277,19 @@ def _early_stopped_guarantees(job: Job, frozen: Frozen, row: Row, others: Sequen
             f"which separate trainings may put below zero. As measured here the smallest is {left:.3g}.",
         ),
     )
+
+
+def smallest_utility(base: Row, row: Row, others: Sequence[Row], sizes: np.ndarray, strength: float) -> float:
+    """The smallest utility of a truthful group under Heuristic 2 when ``row`` is delivered.
+
+    Net welfare minus ``max(A_-i(base), A_-i(others[i]))``, what the others could have without it.
+    """
+
+    def alone(model: Row, group: int) -> float:
+        return float(others_net_welfare(model, group, sizes, strength).mean())
+
+    net = float(row.net_welfare(sizes, strength).mean())
+    return min(net - max(alone(base, i), alone(other, i)) for i, other in enumerate(others))
 
 
 def _names(job: Job) -> tuple[str, ...]:

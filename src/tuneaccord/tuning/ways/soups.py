@@ -24,7 +24,7 @@ from tuneaccord.tuning.job import Frozen, Job
 from tuneaccord.tuning.market import Market
 from tuneaccord.tuning.steps import tune_adapter
 from tuneaccord.tuning.table import MeasuredTable
-from tuneaccord.tuning.ways.measured import measured_again, measured_rows, tokens_of
+from tuneaccord.tuning.ways.measured import measured_again, measured_rows, trained_tokens
 from tuneaccord.tuning.ways.way import Way, WayResult
 
 
@@ -33,10 +33,14 @@ class Soups(Way):
 
     name = "soups"
     description = "one LoRA a group, a grid of exact sums of them"
+    builds_on = ("vocabulary",)
     logits = False
 
+    def check(self, market: Market) -> None:
+        _grid(market)
+
     def run(self, job: Job, frozen: Frozen) -> WayResult:
-        _grid(job)  # one that is too large is refused before anything is trained
+        self.check(job.market)
         singles = single_adapters(job, frozen)
         proposals = soup_proposals(job, singles, self.logits)
         rows, generated = measured_rows(job, frozen, proposals)
@@ -50,18 +54,18 @@ def single_adapters(job: Job, frozen: Frozen) -> tuple[Single, ...]:
     for index, group in enumerate(market.groups):
         alone = np.where(np.arange(len(market.groups)) == index, market.strength / market.settings.soups.strength, 0.0)
         made = tune_adapter(job, frozen.sheet, alone)
-        singles.append(Single(group.name, made.adapter, tokens_of(frozen.sheet.pool) if made.residuals else 0))
+        singles.append(Single(group.name, made.adapter, trained_tokens(job, frozen.sheet.pool, made)))
     return tuple(singles)
 
 
 def soup_proposals(job: Job, singles: Sequence[Single], logits: bool = False) -> tuple[Proposal, ...]:
     """The grid of mixtures, each group's own adapter first."""
-    return SoupProposer(tuple(singles), logits).propose(_grid(job))
+    return SoupProposer(tuple(singles), logits).propose(_grid(job.market))
 
 
-def _grid(job: Job) -> list[tuple[float, ...]]:
-    soups = job.market.settings.soups
-    return weight_grid(len(job.market.groups), soups.steps, soups.lengths)
+def _grid(market: Market) -> list[tuple[float, ...]]:
+    soups = market.settings.soups
+    return weight_grid(len(market.groups), soups.steps, soups.lengths)
 
 
 def soup_table(job: Job, rows: Sequence[Row]) -> MeasuredTable:
@@ -72,9 +76,20 @@ def soup_table(job: Job, rows: Sequence[Row]) -> MeasuredTable:
 
 
 def reported_rewards(market: Market) -> tuple[str, ...]:
-    """The groups whose reward is a report: all if the file says so, and those of sheets, preferences or answers."""
-    everybody = market.settings.soups.rewards == "reported"
-    return tuple(group.name for group in market.groups if everybody or group.fit is not None or not group.new_texts)
+    """The groups whose reward is a report: it could have been another one, had the group wanted that.
+
+    ``soups.rewards`` decides for all; without it published criteria and mixes of them are public, and functions and
+    classifiers of a group's own are reports. Sheets, preferences and answers are reports whatever the file says.
+    """
+    said = market.settings.soups.rewards
+    return tuple(
+        group.name
+        for group in market.groups
+        if said == "reported"
+        or group.fit is not None
+        or not group.new_texts
+        or (said is None and not {"criterion", "mix"} & set(group.identity))
+    )
 
 
 def soup_guarantees(market: Market) -> tuple[Guarantee, ...]:

@@ -11,6 +11,7 @@ from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.mechanism.uncertainty import Interval
 from tuneaccord.tuning.comparison import Row
 from tuneaccord.tuning.job import Frozen, Job
+from tuneaccord.tuning.market import Market
 from tuneaccord.tuning.table import MeasuredTable
 
 
@@ -44,7 +45,14 @@ class Way(ABC):
 
     name: str
     description: str
-    builds_on: tuple[str, ...] = ()  #: ways whose trainings it uses; what they cost is part of its cost
+    builds_on: tuple[str, ...] = ()  #: other ways, or steps counted apart, whose cost is part of its own
+
+    def check(self, market: Market) -> None:
+        """Refuse, before anything starts, what this way could not do on this market.
+
+        Raises :class:`~tuneaccord.errors.TuneaccordError` in one line.
+        """
+        return
 
     @abstractmethod
     def run(self, job: Job, frozen: Frozen) -> WayResult:
