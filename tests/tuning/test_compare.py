@@ -11,6 +11,9 @@ from typer.testing import CliRunner
 
 from tuneaccord.cli.app import app
 from tuneaccord.errors import InputError
+from tuneaccord.reporting.formatting import percent
+from tuneaccord.reporting.pages import cell
+from tuneaccord.reporting.ways_report import ways_markdown
 from tuneaccord.tuning.compare import compare_ways
 from tuneaccord.tuning.ways import NAMES, way
 
@@ -102,6 +105,19 @@ def test_what_is_left_for_people(comparison):
     assert not (folder / "ways" / "adapter" / "invoices.csv").exists()  # those may not be charged
     assert (folder / "ways" / "adapter" / "adapter" / "adapter_config.json").is_file()
     assert set(json.loads((folder / "costs.json").read_text())) == {"pools", *TRAINED}
+
+
+def test_the_markdown_table_has_every_figure(comparison):
+    text = ways_markdown(comparison.record, comparison.costs)
+    delivered, paid = (part.splitlines() for part in text.split("\n\nAll ways share")[0:1] + text.split("|---|\n")[-1:])
+    assert len(delivered) == 2 + len(TRAINED)
+    adapter = comparison.record["ways"][1]
+    (line,) = (row for row in delivered if row.startswith("| adapter |"))
+    assert f"{adapter['generated']:,}" in line
+    assert f"{adapter['trained']:,}" in line
+    assert percent(adapter["share"]) in line
+    assert [row.split("|")[1].strip() for row in paid] == ["reply policy", "adapter", "n + 1 adapters"]
+    assert paid[0].endswith(f"| yes | {cell(comparison.record['ways'][0]['why'])} |")
 
 
 def test_an_unknown_way():

@@ -104,7 +104,7 @@ def ways_markdown(record: dict, costs: dict[str, float]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for way in record["ways"]:
-        share = "" if way["share"] is None else _percents(way["share"])
+        share = "" if way["share"] is None else percent(way["share"])
         spent = number(costs[way["name"]], 0) if way["name"] in costs else ""
         cells = [
             LABELS.get(way["name"], way["name"]), interval(way["welfare"]), interval(way["kl"]),
@@ -147,10 +147,6 @@ def settling_sentence(record: dict) -> str:
         "Tokens generated and trained on to deliver and settle, as a multiple of delivering alone: reply mode "
         f"{alone_for_reply:.2f}, because the pool that is drawn anyway holds every leave-one-out problem{others}."
     )
-
-
-def _percents(share: dict) -> str:
-    return f"{percent(share['estimate'])} [{percent(share['low'])}, {percent(share['high'])}]"
 
 
 def way_card(facts: dict, guarantees: list[dict]) -> str:
