@@ -49,7 +49,8 @@ def test_the_base_is_among_what_others_could_have_without_a_group():
 
 def test_payments_of_a_table_are_compared_with_what_its_row_gives_the_others():
     """A second measurement of the chosen model is no part of what was charged."""
-    from tuneaccord.tuning.compare import _against_reply, _others
+    from tuneaccord.tuning.compare import _against_reply
+    from tuneaccord.tuning.ways.presence import others_by_group
 
     table = MeasuredTable(tuple(rows(3)), ("a", "b"), STRENGTH, fixed=True)
     settlement = table.settle(SIZES)
@@ -58,7 +59,7 @@ def test_payments_of_a_table_are_compared_with_what_its_row_gives_the_others():
     market = SimpleNamespace(sizes=SIZES, strength=STRENGTH, settings=SimpleNamespace(seed=1))
     policy = rows(5)[4]
     parts = _against_reply(result_of(again, table, settlement), market, policy, np.zeros((5, 2)))
-    lost = (_others(policy, market) - _others(chosen, market)).mean(axis=0)
+    lost = (others_by_group(policy, market) - others_by_group(chosen, market)).mean(axis=0)
     assert [part["lost_by_others"]["estimate"] for part in parts.values()] == pytest.approx(lost.tolist(), abs=1e-12)
 
 

@@ -10,7 +10,7 @@ others' welfare as delivered.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,14 @@ from tuneaccord.llm import embedded
 from tuneaccord.mechanism.uncertainty import interval
 from tuneaccord.progress import Progress
 from tuneaccord.specs import to_data
-from tuneaccord.tuning.comparison import Row, best_net_welfare, compare, pool_rows, shortfall
+from tuneaccord.tuning.comparison import Row, compare, pool_rows
 from tuneaccord.tuning.job import Frozen, frozen
 from tuneaccord.tuning.market import Market, read_market
 from tuneaccord.tuning.opening import opened, read_json
 from tuneaccord.tuning.ways import NAMES, Way, WayResult, ways
-from tuneaccord.tuning.ways.adapter import others_net_welfare, pool_without
 from tuneaccord.tuning.ways.measured import base_row, tokens_of
 from tuneaccord.tuning.ways.outputs import write_comparison
+from tuneaccord.tuning.ways.presence import gap_of, others_by_group, pool_charges
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +58,16 @@ def compare_ways(
     for one in chosen:
         one.check(market)
     with opened(config, market, out, workers, progress) as (job, folder):
-        with job.ledger.timed("pools"):
-            drawn = frozen(job.labelled("pools"))
+        with job.counted("pools") as counted:
+            drawn = frozen(counted)
         _check_settled(folder, config, drawn)
         job = job.ready(drawn)
         market = job.market
         results = []
         for one in chosen:
             job.progress.note(f"{one.name}: {one.description}")
-            with job.ledger.timed(one.name):
-                results.append(one.run(job.labelled(one.name), drawn))
+            with job.counted(one.name) as counted:
+                results.append(one.run(counted, drawn))
         record = comparison_record(market, drawn, tuple(results))
         comparison = Comparison(folder, record, _costs(chosen, job.ledger.totals()), tuple(results))
         write_comparison(market, drawn, comparison)
@@ -109,11 +109,10 @@ def comparison_record(market: Market, drawn: Frozen, results: tuple[WayResult, .
     """Plain data, the same bytes for the same file and seed on one machine."""
     settings = market.settings
     base, policy = base_row(drawn), pool_rows(drawn.held_out, market.sizes, settings.divergence)[1]
-    rows = [base, policy, *(_named(result.row, result.name) for result in results if result.name != "reply")]
-    names = tuple(group.name for group in market.groups)
-    table = compare(rows, names, market.sizes, market.strength, settings.seed)
+    rows = [base, policy, *(replace(result.row, name=result.name) for result in results if result.name != "reply")]
+    table = compare(rows, market.names, market.sizes, market.strength, settings.seed)
     measured = {row["name"]: row for row in table["rows"]}
-    reference = _reference(market, drawn, policy)
+    reference = pool_charges(market, drawn, policy)  # reply mode's payments on the held-out pool
     pools = {key: tokens_of(sheet.pool) for key, sheet in (("tune", drawn.sheet), ("held_out", drawn.held_out))}
     return {
         "kind": "WayComparison",
@@ -130,33 +129,13 @@ def comparison_record(market: Market, drawn: Frozen, results: tuple[WayResult, .
     }
 
 
-def _named(row: Row, name: str) -> Row:
-    return Row(name, row.values, row.kl, row.replies)
-
-
-def _reference(market: Market, drawn: Frozen, policy: Row) -> np.ndarray:
-    """Reply mode's payments on the held-out pool, (prompts, groups)."""
-    return _without(market, drawn) - _others(policy, market)
-
-
-def _without(market: Market, drawn: Frozen) -> np.ndarray:
-    return pool_without(drawn.held_out.scores, market.sizes, market.settings.divergence)
-
-
-def _others(row: Row, market: Market) -> np.ndarray:
-    groups = range(len(market.sizes))
-    return np.stack([others_net_welfare(row, group, market.sizes, market.strength) for group in groups], axis=1)
-
-
 def _way(result: WayResult, measured: dict, market: Market, drawn: Frozen, policy: Row, reference: np.ndarray) -> dict:
     row = measured["policy" if result.name == "reply" else result.name]
-    best = best_net_welfare(drawn.held_out.scores, market.sizes, market.strength)
-    seed = market.settings.seed
     return {
         **{key: row[key] for key in ("values", "welfare", "kl", "price", "net_welfare", "gain", "share")},
         "name": result.name,
         "replies_per_prompt": row["replies_per_prompt"],
-        "optimality_gap": shortfall(best, result.row, market.sizes, market.strength, seed).to_dict(),
+        "optimality_gap": gap_of(market, drawn, result.row).to_dict(),
         "payments": {name: paid.to_dict() for name, paid in result.payments.items()},
         "against_reply": _against_reply(result, market, policy, reference),
         "chargeable": result.chargeable,
@@ -177,7 +156,7 @@ def _against_reply(result: WayResult, market: Market, policy: Row, reference: np
     charged = result.row
     if result.table is not None and result.settlement is not None:
         charged = result.table.rows[result.table.names.index(result.settlement.model)]
-    seed, lost = market.settings.seed, _others(policy, market) - _others(charged, market)
+    seed, lost = market.settings.seed, others_by_group(policy, market) - others_by_group(charged, market)
     parts = {}
     for index, (name, paid) in enumerate(result.payments.items()):
         expected = interval(reference[:, index], seed)

@@ -54,6 +54,11 @@ class Market:
         return Sampling(self.settings.pool.new_tokens, self.settings.pool.temperature)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The groups' names, in order."""
+        return tuple(group.name for group in self.groups)
+
+    @property
     def sizes(self) -> np.ndarray:
         """Group sizes, shape (groups,)."""
         return np.array([group.size for group in self.groups])

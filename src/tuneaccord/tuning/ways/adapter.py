@@ -9,21 +9,23 @@ have cost: n + 1 trainings, each with noise of its own that goes straight into t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from tuneaccord.divergence import Divergence
 from tuneaccord.llm.proposer import Proposal
-from tuneaccord.mechanism.guarantees import Guarantee
-from tuneaccord.mechanism.uncertainty import Interval, interval
-from tuneaccord.spaces.simplex import Simplex
-from tuneaccord.tuning.comparison import Row, best_net_welfare, shortfall
+from tuneaccord.tuning.comparison import Row
 from tuneaccord.tuning.fitted import promised
 from tuneaccord.tuning.job import Frozen, Job
 from tuneaccord.tuning.record import adapter_guarantees
 from tuneaccord.tuning.steps import tune_adapter
 from tuneaccord.tuning.ways.measured import measured_rows, trained_tokens
+from tuneaccord.tuning.ways.presence import (
+    gap_of,
+    others_by_group,
+    others_net_welfare,
+    payment_intervals,
+    pool_charges,
+    without,
+)
 from tuneaccord.tuning.ways.way import Way, WayResult
 
 
@@ -35,26 +37,15 @@ class AdapterWay(Way):
     builds_on = ("vocabulary",)
 
     def run(self, job: Job, frozen: Frozen) -> WayResult:
-        market = job.market
-        proposal = _trained(job, frozen, market.sizes, self.name)
+        proposal = _trained(job, frozen, job.market.sizes, self.name)
         (_, row), generated = measured_rows(job, frozen, [proposal])
-        names = tuple(group.name for group in market.groups)
-        without = pool_without(frozen.held_out.scores, market.sizes, market.settings.divergence)
-        charges = presence_charges(row, without, market.sizes, market.strength)
-        return WayResult(
-            self.name,
-            row,
-            {name: interval(charges[:, i], market.settings.seed) for i, name in enumerate(names)},
-            None,
-            chargeable=False,
-            why="Everybody would pay for what training failed to reach: the others' best comes from the pool, their "
-            "welfare from the adapter.",
-            guarantees=_guarantees(job, frozen, row),
-            generated=generated,
-            trained=proposal.trained,
-            delivered=proposal.policy,
-            about=proposal.about,
+        charges = pool_charges(job.market, frozen, row)
+        why = (
+            "Everybody would pay for what training failed to reach: the others' best comes from the pool, their "
+            "welfare from the adapter."
         )
+        made = {"generated": generated, "trained": proposal.trained, "about": proposal.about}
+        return _result(self, job, frozen, row, charges, proposal, why, **made)
 
 
 class LeaveOneOut(Way):
@@ -66,52 +57,19 @@ class LeaveOneOut(Way):
 
     def run(self, job: Job, frozen: Frozen) -> WayResult:
         market = job.market
-        names = tuple(group.name for group in market.groups)
         proposals = [_trained(job, frozen, market.sizes, "adapter")]
-        for index, name in enumerate(names):
-            sizes = np.where(np.arange(len(names)) == index, 0.0, market.sizes)
-            proposals.append(_trained(job, frozen, sizes, f"without {name}"))
+        for group, name in enumerate(market.names):
+            proposals.append(_trained(job, frozen, without(market.sizes, group), f"without {name}"))
         (_, row, *others), generated = measured_rows(job, frozen, proposals)
-        without = np.stack(
-            [others_net_welfare(other, index, market.sizes, market.strength) for index, other in enumerate(others)],
-            axis=1,
+        best = [others_net_welfare(other, i, market.sizes, market.strength) for i, other in enumerate(others)]
+        charges = np.stack(best, axis=1) - others_by_group(row, market)
+        why = (
+            "The difference of two trainings, each with noise of its own; it may be negative, and its interval is "
+            "wider than the payment."
         )
-        charges = presence_charges(row, without, market.sizes, market.strength)
-        return WayResult(
-            self.name,
-            row,
-            {name: interval(charges[:, i], market.settings.seed) for i, name in enumerate(names)},
-            None,
-            chargeable=False,
-            why="The difference of two trainings, each with noise of its own; it may be negative, and its interval is "
-            "wider than the payment.",
-            guarantees=_guarantees(job, frozen, row),
-            generated=generated,
-            trained=sum(proposal.trained for proposal in proposals),
-            delivered=proposals[0].policy,
-            about={"trainings": len(proposals)},
-        )
-
-
-def presence_charges(row: Row, without: np.ndarray, sizes: np.ndarray, strength: float) -> np.ndarray:
-    """``h(w without i) - [others' welfare - price]`` at the delivered model, by prompt: (prompts, groups).
-
-    ``without`` holds ``h(w without i)`` by prompt and group.
-    """
-    realised = [others_net_welfare(row, index, sizes, strength) for index in range(len(sizes))]
-    return without - np.stack(realised, axis=1)
-
-
-def others_net_welfare(row: Row, group: int, sizes: np.ndarray, strength: float) -> np.ndarray:
-    """Net welfare of everybody but one group, per prompt."""
-    return row.net_welfare(np.where(np.arange(len(sizes)) == group, 0.0, sizes), strength)
-
-
-def pool_without(scores: np.ndarray, sizes: np.ndarray, divergence: Divergence) -> np.ndarray:
-    """The best net welfare without each group on a pool's scores (prompts, replies, groups): (prompts, groups)."""
-    space = Simplex.uniform(*scores.shape[:2], divergence)
-    without = [np.where(np.arange(len(sizes)) == group, 0.0, sizes) for group in range(len(sizes))]
-    return np.stack([space.optimum(scores, sizes).support for sizes in without], axis=1)
+        trained = sum(proposal.trained for proposal in proposals)
+        made = {"generated": generated, "trained": trained, "about": {"trainings": len(proposals)}}
+        return _result(self, job, frozen, row, charges, proposals[0], why, **made)
 
 
 def _trained(job: Job, frozen: Frozen, sizes: np.ndarray, name: str) -> Proposal:
@@ -121,8 +79,21 @@ def _trained(job: Job, frozen: Frozen, sizes: np.ndarray, name: str) -> Proposal
     return Proposal(name, distilled.adapter, tuple(sizes.tolist()), 0, trained, about)
 
 
-def _guarantees(job: Job, frozen: Frozen, row: Row) -> Sequence[Guarantee]:
+def _result(
+    way: Way, job: Job, frozen: Frozen, row: Row, charges: np.ndarray, delivered: Proposal, why: str, **more
+) -> WayResult:
+    """An adapter with payments by prompt that may not be charged."""
     market = job.market
-    best = best_net_welfare(frozen.held_out.scores, market.sizes, market.strength)
-    gap: Interval = shortfall(best, row, market.sizes, market.strength, market.settings.seed)
-    return promised(market, adapter_guarantees(gap))
+    guarantees = promised(market, adapter_guarantees(gap_of(market, frozen, row)))
+    payments = payment_intervals(market, charges)
+    return WayResult(
+        way.name,
+        row,
+        payments,
+        None,
+        chargeable=False,
+        why=why,
+        guarantees=guarantees,
+        delivered=delivered.policy,
+        **more,
+    )

@@ -28,16 +28,16 @@ from tuneaccord.llm.rl import Learning, ReinforcementLearner
 from tuneaccord.llm.scoring import GroupReward, ScoreSheet
 from tuneaccord.llm.trl_settings import check_extra, require_trl
 from tuneaccord.mechanism.guarantees import Guarantee
-from tuneaccord.mechanism.uncertainty import Interval, interval, resampled_means
+from tuneaccord.mechanism.uncertainty import Interval, resampled_means
 from tuneaccord.progress import Silent
-from tuneaccord.tuning.comparison import Row, best_net_welfare, shortfall
+from tuneaccord.tuning.comparison import Row
 from tuneaccord.tuning.fitted import promised
 from tuneaccord.tuning.job import Frozen, Job
 from tuneaccord.tuning.market import Market
 from tuneaccord.tuning.record import adapter_guarantees
 from tuneaccord.tuning.table import MeasuredTable
-from tuneaccord.tuning.ways.adapter import others_net_welfare, pool_without, presence_charges
 from tuneaccord.tuning.ways.measured import measured_again, measured_rows
+from tuneaccord.tuning.ways.presence import gap_of, others_net_welfare, payment_intervals, pool_charges, without
 from tuneaccord.tuning.ways.way import Way, WayResult
 
 
@@ -65,17 +65,15 @@ class ReinforcementLearning(_Trained):
         (proposal,) = learn(job, [market.sizes], (market.settings.rl.steps,))
         proposal = replace(proposal, name=self.name)
         (_, row), measured = measured_rows(job, frozen, [proposal])
-        without = pool_without(frozen.held_out.scores, market.sizes, market.settings.divergence)
-        charges = presence_charges(row, without, market.sizes, market.strength)
         return WayResult(
             self.name,
             row,
-            {name: interval(charges[:, i], market.settings.seed) for i, name in enumerate(_names(job))},
+            payment_intervals(market, pool_charges(market, frozen, row)),
             None,
             chargeable=False,
             why="Everybody would pay for what training failed to reach: the others' best comes from the pool, their "
             "welfare from the trained model.",
-            guarantees=promised(market, adapter_guarantees(gap_of(job, frozen, row))),
+            guarantees=promised(market, adapter_guarantees(gap_of(job.market, frozen, row))),
             generated=proposal.tokens + measured,
             trained=proposal.trained,
             delivered=proposal.policy,
@@ -94,7 +92,7 @@ class Checkpoints(_Trained):
         market, seed = job.market, job.market.settings.seed
         proposals = learn(job, [market.sizes], checkpoint_steps(job))
         rows, measured = measured_rows(job, frozen, proposals)
-        table = MeasuredTable(rows, _names(job), market.strength, fixed=False)
+        table = MeasuredTable(rows, market.names, market.strength, fixed=False)
         settlement = table.settle(market.sizes)
         chosen = table.candidates().index(settlement.model)
         row = rows[chosen]
@@ -128,10 +126,10 @@ class EarlyStopped(_Trained):
         market, wanted = job.market, job.market.settings.rl
         (main,) = learn(job, [market.sizes], (wanted.steps,))
         stop = max(1, ceil(wanted.stop_at * wanted.steps))
-        shortened = learn(job, [_without(market.sizes, i) for i in range(len(market.sizes))], (stop,))
+        shortened = learn(job, [without(market.sizes, i) for i in range(len(market.sizes))], (stop,))
         proposals = [replace(main, name="rl")]
         proposals += [
-            replace(one, name=f"without {name}, step {stop}") for one, name in zip(shortened, _names(job), strict=True)
+            replace(one, name=f"without {name}, step {stop}") for one, name in zip(shortened, market.names, strict=True)
         ]
         (base, last, *others), measured = measured_rows(job, frozen, proposals)
         payments, chosen = early_stopped([base, last], others, market.sizes, market.strength, market.settings.seed)
@@ -139,7 +137,7 @@ class EarlyStopped(_Trained):
         return WayResult(
             self.name,
             row,
-            dict(zip(_names(job), payments, strict=True)),
+            dict(zip(market.names, payments, strict=True)),
             None,
             chargeable=False,
             why="Truthful only up to what training failed to reach, and the payments of separate trainings differ by "
@@ -222,15 +220,8 @@ def _early_stopped_of(means: np.ndarray, shape: tuple[int, int]) -> tuple[np.nda
     return best_without - np.take_along_axis(alone, chosen[:, None, None], axis=2)[..., 0], chosen
 
 
-def gap_of(job: Job, frozen: Frozen, row: Row) -> Interval:
-    """By how much a delivered model falls short of the best net welfare, estimated on the held-out pool."""
-    market = job.market
-    best = best_net_welfare(frozen.held_out.scores, market.sizes, market.strength)
-    return shortfall(best, row, market.sizes, market.strength, market.settings.seed)
-
-
 def _checkpoint_guarantees(job: Job, frozen: Frozen, chosen: Row, rows: Sequence[Row]) -> tuple[Guarantee, ...]:
-    gap = gap_of(job, frozen, chosen)
+    gap = gap_of(job.market, frozen, chosen)
     moved = max(_above_base(rows, i, job.market.sizes, job.market.strength) for i in range(len(job.market.sizes)))
     return (
         Guarantee(
@@ -261,7 +252,7 @@ def _early_stopped_guarantees(
     job: Job, frozen: Frozen, base: Row, row: Row, others: Sequence[Row]
 ) -> tuple[Guarantee, ...]:
     market = job.market
-    truthful = adapter_guarantees(gap_of(job, frozen, row))[0]
+    truthful = adapter_guarantees(gap_of(job.market, frozen, row))[0]
     left = smallest_utility(base, row, others, market.sizes, market.strength)
     return (
         truthful,
@@ -290,11 +281,3 @@ def smallest_utility(base: Row, row: Row, others: Sequence[Row], sizes: np.ndarr
 
     net = float(row.net_welfare(sizes, strength).mean())
     return min(net - max(alone(base, i), alone(other, i)) for i, other in enumerate(others))
-
-
-def _names(job: Job) -> tuple[str, ...]:
-    return tuple(group.name for group in job.market.groups)
-
-
-def _without(sizes: np.ndarray, group: int) -> np.ndarray:
-    return np.where(np.arange(len(sizes)) == group, 0.0, sizes)

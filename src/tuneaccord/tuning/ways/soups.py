@@ -52,7 +52,8 @@ def single_adapters(job: Job, frozen: Frozen) -> tuple[Single, ...]:
     market = job.market
     singles = []
     for index, group in enumerate(market.groups):
-        alone = np.where(np.arange(len(market.groups)) == index, market.strength / market.settings.soups.strength, 0.0)
+        alone = np.zeros(len(market.groups))
+        alone[index] = market.strength / market.settings.soups.strength
         made = tune_adapter(job, frozen.sheet, alone)
         singles.append(Single(group.name, made.adapter, trained_tokens(job, frozen.sheet.pool, made)))
     return tuple(singles)
@@ -71,8 +72,7 @@ def _grid(market: Market) -> list[tuple[float, ...]]:
 def soup_table(job: Job, rows: Sequence[Row]) -> MeasuredTable:
     """The frozen table; fixed if the rewards were public before anybody reported."""
     market = job.market
-    names = tuple(group.name for group in market.groups)
-    return MeasuredTable(tuple(rows), names, market.strength, fixed=not reported_rewards(market))
+    return MeasuredTable(tuple(rows), market.names, market.strength, fixed=not reported_rewards(market))
 
 
 def reported_rewards(market: Market) -> tuple[str, ...]:
