@@ -58,3 +58,12 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     by_lower = {option.lower(): option for option in names}
     close = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean '{by_lower[close[0]]}'?" if close else f"Valid names: {', '.join(sorted(names))}."
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another package says in its first line, or its type where it says nothing.
+
+    >>> first_line(OSError("no such file\\nsee above")), first_line(KeyError())
+    ('no such file', 'KeyError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

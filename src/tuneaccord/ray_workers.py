@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tuneaccord.errors import MissingDependencyError, TuneaccordError
+from tuneaccord.errors import MissingDependencyError, TuneaccordError, first_line
 from tuneaccord.execution import WorkerDied, Workers
 
 #: arrays from here on are put into the cluster's memory once, instead of into every job that has them
@@ -101,7 +101,7 @@ class Ray(Workers):
         try:
             ray.init(**where, log_to_driver=False, logging_level=logging.CRITICAL)
         except Exception as error:  # Ray raises many unrelated types
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             named = self.address or "on this machine"
             raise TuneaccordError(
                 f"no Ray cluster {named}: {reason:.200}. Check the address (RAY_ADDRESS), or leave out --on ray."

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneaccord.artifacts import digest_of
-from tuneaccord.errors import InputError, ModelError
+from tuneaccord.errors import InputError, ModelError, first_line
 from tuneaccord.llm import attention, embedded
 from tuneaccord.llm.backend import choose_device, native_bfloat16, place, quiet, torch
 
@@ -161,7 +161,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
         try:
             return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
         except Exception as error:  # the hub client raises many unrelated types when it cannot connect
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise ModelError(
                 f"hub model {name!r} could not be reached: {reason:.200}. Check the name and the connection, give a "
                 f"local folder, or use the offline default: model: {embedded.NAME}"
@@ -234,7 +234,7 @@ def load(ref: ModelRef) -> LanguageModel:
                 folder, dtype=getattr(torch, ref.dtype), output_loading_info=True
             )
         except Exception as error:  # the parsers of weights and tokenizers raise types of their own
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise ModelError(f"model {ref.name!r} in {ref.folder} could not be loaded: {reason:.300}.") from error
     if found["missing_keys"]:
         raise ModelError(

@@ -107,13 +107,9 @@ def measure(
 
     run = partial(executor.run, run_measure_job)
     results = store.map("measure", jobs, identity, run, progress, label)
-    pool = Pool(
-        held_out.prompts,
-        held_out.encoded,
-        tuple(tuple(tuple(reply) for reply in result["tokens"]) for result in results),
-        tuple(tuple(result["texts"]) for result in results),
+    return Measured(
+        Pool.of(held_out.prompts, held_out.encoded, results), np.array([result["kl"] for result in results])
     )
-    return Measured(pool, np.array([result["kl"] for result in results]))
 
 
 def pool_log_ratios(

@@ -7,7 +7,7 @@ condition under which the mechanism on it is exactly truthful: the set of polici
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import groupby
@@ -36,6 +36,16 @@ class Pool:
     encoded: tuple[tuple[int, ...], ...]  #: token ids of each prompt, chat template included
     tokens: tuple[tuple[tuple[int, ...], ...], ...]  #: [prompt][reply] -> token ids, stop token included
     texts: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, prompts: Sequence[Prompt], encoded: Sequence[Sequence[int]], results: Sequence[dict]) -> Pool:
+        """The pool of what workers drew: for each prompt a result with ``tokens`` and ``texts``."""
+        return cls(
+            tuple(prompts),
+            tuple(tuple(prompt) for prompt in encoded),
+            tuple(tuple(tuple(reply) for reply in result["tokens"]) for result in results),
+            tuple(tuple(result["texts"]) for result in results),
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -198,12 +208,7 @@ def sample_pool(
     placed = {job.prompt: job for batch in batches for job in batch}
     jobs = [placed[prompt] for prompt in prompts]
     results = store.map("sample", jobs, _identity, partial(_run, executor, batches), progress, label)
-    return Pool(
-        prompts,
-        tuple(job.encoded for job in jobs),
-        tuple(tuple(tuple(reply) for reply in result["tokens"]) for result in results),
-        tuple(tuple(result["texts"]) for result in results),
-    )
+    return Pool.of(prompts, [job.encoded for job in jobs], results)
 
 
 def _identity(job: SampleJob) -> dict:

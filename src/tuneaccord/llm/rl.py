@@ -198,11 +198,8 @@ class ReinforcementLearner(Proposer):
         return Draw(self.ref, policy, prompts, own, self.learning.replies, self.how)
 
     def _pool(self, chosen: list[int], results: list[dict]) -> Pool:
-        return Pool(
-            tuple(self.prompts[prompt] for prompt in chosen),
-            tuple(self.encoded[prompt] for prompt in chosen),
-            tuple(tuple(tuple(reply) for reply in result["tokens"]) for result in results),
-            tuple(tuple(result["texts"]) for result in results),
+        return Pool.of(
+            [self.prompts[prompt] for prompt in chosen], [self.encoded[prompt] for prompt in chosen], results
         )
 
     def _update(self, run: _Run, pool: Pool, step: int, tools: Tools) -> Update:

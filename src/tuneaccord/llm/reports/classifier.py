@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tuneaccord.errors import InputError, ModelError, nearest
+from tuneaccord.errors import InputError, ModelError, first_line, nearest
 from tuneaccord.llm.reports.reward import Form, GroupReward
 
 Input = Literal["reply", "pair", "chat"]
@@ -115,7 +115,7 @@ def load(folder: str) -> tuple[Any, Any, Any]:
                 folder, dtype=torch.float32, output_loading_info=True
             )
         except Exception as error:  # the parsers of weights and tokenizers raise types of their own
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise ModelError(f"the classifier in {folder} could not be loaded: {reason:.300}.") from error
     if found["missing_keys"]:
         raise ModelError(
@@ -194,7 +194,7 @@ def _place(group: str, wanted: Classifier, folder: Path) -> tuple[str, Path, str
         try:
             place = Path(snapshot_download(wanted.model, revision=wanted.revision, allow_patterns=_HUB_FILES))
         except Exception as error:  # the hub client raises many unrelated types when it cannot connect
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise ModelError(
                 f"group {group!r}: the hub's classifier {wanted.model!r} could not be reached: {reason:.200}. "
                 "Check the name and the connection, or give a local folder."
