@@ -15,7 +15,7 @@ test: model
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: setup
-	$(BIN)/python -m pytest -m "not model and not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not model and not slow and not browser and not postgres" -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

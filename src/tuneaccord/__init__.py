@@ -2,7 +2,8 @@
 
 The names below are the public interface; the list is also the registry from which configuration files
 and JSON are read. Importing the package loads NumPy and nothing heavier: language models, plots and the
-command line are imported where they are used.
+command line are imported where they are used. ``tuneaccord.Client``, which talks to a server, is loaded when it is
+first asked for; it is not in the list, since the list must work without the ``web`` extra.
 """
 
 from tuneaccord.bargaining import (
@@ -278,3 +279,11 @@ __all__ = [
     "type_grid",
     "what_if",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "Client":
+        from tuneaccord.service.client import Client
+
+        return Client
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,7 +43,7 @@ def test_help_loads_nothing_heavy():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["setle"], "error: No such command 'setle'. Did you mean 'settle'?"),
+        (["setle"], "error: No such command 'setle'. Did you mean 'settle'"),
         pytest.param(["--verson"], "error: No such option: --verson", marks=pytest.mark.slow),
         pytest.param(["settle"], "error: Missing argument", marks=pytest.mark.slow),
         pytest.param(

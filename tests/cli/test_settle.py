@@ -16,9 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 import tuneaccord as ta
-from tuneaccord.cli import recheck, settle
+from tuneaccord.cli import settle
 from tuneaccord.cli.app import app
 from tuneaccord.config.market import read_market
+from tuneaccord.mechanism import recheck
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "market"
 MARKET, SHEET = str(EXAMPLES / "market.yaml"), str(EXAMPLES / "sheet.csv")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markets import numbers, scale, settlements
 
 import tuneaccord as ta
-from tuneaccord.cli.recheck import broken_promises, lie_pays
+from tuneaccord.mechanism.recheck import broken_promises, lie_pays
 from tuneaccord.mechanism.rules import TrainingRule
 from tuneaccord.testing import check_settlement, random_market
 

@@ -373,3 +373,105 @@ def fetch_model() -> None:
     from tuneaccord.cli.fetch import run
 
     run()
+
+
+FolderOption = Annotated[
+    Path | None, typer.Option("--folder", help="Where the server keeps its database and keys; or TUNEACCORD_FOLDER.")
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database", metavar="URL", help="postgresql://USER@HOST/NAME; default: a file in the folder."),
+]
+
+
+@app.command()
+def serve(
+    folder: FolderOption = None,
+    database: DatabaseOption = None,
+    host: Annotated[str | None, typer.Option("--host", help="Listen at this address; default: 127.0.0.1.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Default: 8090; 0 takes any free one.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="The address that users see, such as https://accord.example.org.")
+    ] = None,
+    reports: Annotated[
+        list[Path] | None,
+        typer.Option("--reports", metavar="FOLDER", help="Show this finished run; may be given several times."),
+    ] = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Leave jobs to other processes: tuneaccord work.")
+    ] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Serve other machines without TLS, on a network that is trusted.")
+    ] = False,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the studio in a browser.")] = False,
+    new_operator_token: Annotated[
+        bool,
+        typer.Option("--new-operator-token", help="Only make a new operator link; earlier ones no longer work."),
+    ] = False,
+    ready_file: Annotated[
+        Path | None, typer.Option("--ready-file", help="Write address and port here once requests are accepted.")
+    ] = None,
+) -> None:
+    """Serve sessions of several parties, and the studio. Settings also come from TUNEACCORD_... variables."""
+    from tuneaccord.cli.serve import run
+
+    run(
+        folder=folder, database=database, host=host, port=port, url=url, reports=reports or [],
+        worker=False if no_worker else None, insecure=insecure, open_browser=open_browser,
+        new_operator_token=new_operator_token, ready_file=ready_file,
+    )  # fmt: skip
+
+
+@app.command()
+def work(folder: FolderOption = None, database: DatabaseOption = None) -> None:
+    """Add a process that does the jobs of a server: closing, settling, publishing, sampling."""
+    from tuneaccord.cli.work import run
+
+    run(folder=folder, database=database)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A receipt or the proof of a report (.json).")],
+    log: Annotated[Path | None, typer.Option("--log", help="Compare with this copy of the session's log.")] = None,
+    other: Annotated[
+        Path | None, typer.Option("--with", help="Compare with another receipt or proof of the same session.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a receipt or proof offline, and say where the first fault is."""
+    from tuneaccord.cli.verify import run
+
+    run(file, log=log, other=other, as_json=as_json)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Write the backup to this file.")],
+    folder: FolderOption = None,
+    database: DatabaseOption = None,
+    with_keys: Annotated[
+        bool, typer.Option("--with-keys", help="Include the keys: whoever has the file can then read everything.")
+    ] = False,
+) -> None:
+    """Write everything a server keeps into one file, while it runs."""
+    from tuneaccord.cli.backup import backup as run
+
+    run(file, folder=folder, database=database, with_keys=with_keys)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that tuneaccord backup wrote.")],
+    folder: FolderOption = None,
+    database: DatabaseOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also when there are sessions already; they are lost.")
+    ] = False,
+) -> None:
+    """Fill a server's database from a backup, after checking every log in it."""
+    from tuneaccord.cli.backup import restore as run
+
+    run(file, folder=folder, database=database, replace=replace)

@@ -16,13 +16,13 @@ from rich.console import Console
 from tuneaccord.cli import render
 from tuneaccord.cli.errors import PROMISE_FAILED, error_line
 from tuneaccord.cli.named import named_numbers
-from tuneaccord.cli.recheck import TOLERANCE, broken_promises, lie_pays
 from tuneaccord.config.market import Market, read_market
 from tuneaccord.files import write_atomically
 from tuneaccord.mechanism.audit.outcomes import money_scale
 from tuneaccord.mechanism.lie_curves import attempts
 from tuneaccord.mechanism.misreports import RewardMisreport, SizeMisreport, WhatIf
 from tuneaccord.mechanism.money import in_cents, invoices_csv
+from tuneaccord.mechanism.recheck import TOLERANCE, broken_promises, lie_pays
 from tuneaccord.mechanism.settlement import Settlement
 from tuneaccord.spaces.candidates import Candidates
 from tuneaccord.specs import to_data

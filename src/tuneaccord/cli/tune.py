@@ -10,10 +10,10 @@ from rich.console import Console
 from tuneaccord.cli import render
 from tuneaccord.cli.errors import PROMISE_FAILED, error_line
 from tuneaccord.cli.progress import TerminalProgress
-from tuneaccord.cli.recheck import broken_promises
 from tuneaccord.cli.settle import LIES, json_text
 from tuneaccord.mechanism.guarantees import Guarantee
 from tuneaccord.mechanism.misreports import sweep
+from tuneaccord.mechanism.recheck import broken_promises
 
 ROW_NAMES = {"base": "base", "policy": "chosen policy", "adapter": "adapter"}
 

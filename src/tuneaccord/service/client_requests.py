@@ -1,0 +1,110 @@
+"""Requests of a client: one token, connections that are shared, patience with a busy server, refusals as errors."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tuneaccord.errors import InputError, MissingDependencyError
+from tuneaccord.service import errors
+from tuneaccord.service.errors import ServiceError, Unavailable
+
+try:
+    import httpx
+except ImportError:  # pragma: no cover
+    raise MissingDependencyError("a client needs httpx. Run: pip install 'tuneaccord[web]'") from None
+
+PREFIX = "/api/v1"
+PATIENCE = 60.0  #: seconds for which a busy server is asked again
+_KINDS = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, ServiceError) and kind is not ServiceError
+}
+
+
+class _Connections(httpx.Client):
+    """Shared by the clients of one server, and given back with the last of them."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Requests:
+    """Requests to one server with one token."""
+
+    def __init__(
+        self, url: str, token: str | None, patience: float, timeout: float, transport: httpx.BaseTransport | None
+    ) -> None:
+        if not str(url).startswith(("http://", "https://")):
+            raise InputError(f"the address of a server begins with http:// or https://, got {url!r:.80}.")
+        self.url, self.token, self.patience = url.rstrip("/"), token, patience
+        self._http = _Connections(base_url=self.url + PREFIX, timeout=timeout, transport=transport)
+
+    def with_token(self, token: str) -> Requests:
+        """The same connections with another token."""
+        other = copy.copy(self)
+        other.token = token
+        return other
+
+    def shut(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def json(self, method: str, path: str, data: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """The data of an answer; ``data`` is sent as JSON."""
+        return self.ask(method, path, **({} if data is None else {"json": data}), params=params).json()
+
+    def upload(self, path: str, file: Path, fields: Mapping[str, Any]) -> Any:
+        """Send a file in a form with other fields."""
+        texts = {name: str(float(value)) for name, value in fields.items()}
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read {file}: {error.strerror or error}.") from None
+        return self.ask("POST", path, files={"file": (file.name, content)}, data=texts).json()
+
+    def ask(self, method: str, path: str, **given: Any) -> Any:
+        """The answer, asked for again while the server is busy."""
+        until = time.monotonic() + self.patience
+        for attempt in range(1000):
+            answer = self._send(method, path, **given)
+            if answer.status_code not in (429, 503):
+                break
+            pause = _pause(answer, attempt)
+            if time.monotonic() + pause > until:
+                break
+            time.sleep(pause)
+        if answer.status_code >= 400:
+            raise _refusal(answer)
+        return answer
+
+    def _send(self, method: str, path: str, **given: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            return self._http.request(method, path, headers=headers, **given)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the server at {self.url} cannot be reached ({type(error).__name__}).") from None
+        except ValueError as error:  # NaN, which is not a number in JSON
+            raise InputError(f"this cannot be sent as JSON: {error}.") from None
+
+
+def _pause(answer: httpx.Response, attempt: int) -> float:
+    told = answer.headers.get("retry-after", "")
+    return float(told) if told.isdigit() else min(5.0, 0.2 * 2**attempt)
+
+
+def _refusal(answer: httpx.Response) -> ServiceError:
+    """The refusal as the desk raised it."""
+    try:
+        told = answer.json()["error"]
+        kind, message = _KINDS.get(told["code"], ServiceError), told["message"]
+    except (ValueError, KeyError, TypeError):
+        kind, message = ServiceError, f"the server answered with status {answer.status_code}."
+    error = kind(message)
+    if kind is ServiceError:
+        error.status = answer.status_code
+    return error

@@ -1,0 +1,114 @@
+"""Connections to SQLite and PostgreSQL: their settings, their transactions, and what is said when they fail."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from tuneaccord.errors import InputError
+from tuneaccord.service.errors import Unavailable
+from tuneaccord.service.sharing import BUSY
+
+_log = logging.getLogger(__name__)
+
+PATIENCE = 30.0  #: seconds that a write waits for others
+PAUSE = 0.1  #: seconds after which a connection is asked whether it still works, before it is used again
+
+
+def database_url(url: str) -> str:
+    """The URL with the driver that is installed.
+
+    >>> database_url("postgresql://db/tuneaccord")
+    'postgresql+psycopg://db/tuneaccord'
+    """
+    for given in ("postgresql://", "postgres://"):
+        if url.startswith(given):
+            url = "postgresql+psycopg://" + url.removeprefix(given)
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise InputError(
+            "the database must be sqlite:///FILE or postgresql://USER@HOST/NAME, got one that starts with "
+            f"{url.split(':')[0]!r:.40}."
+        )
+    return url
+
+
+def engine_of(url: str) -> sa.Engine:
+    """An engine for the URL. Its errors do not repeat what statements were given: they go to the log."""
+    if not url.startswith("sqlite"):
+        engine = sa.create_engine(
+            url,
+            pool_size=20,
+            max_overflow=20,
+            pool_timeout=PATIENCE,
+            connect_args={"connect_timeout": 10},
+            hide_parameters=True,
+        )
+        sa.event.listen(engine, "connect", _be_patient)
+        _ping_after_a_pause(engine)
+        return engine
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": PATIENCE, "check_same_thread": False},  # threads take turns on one, see sharing
+        pool_size=20,
+        max_overflow=20,
+        hide_parameters=True,
+    )
+    sa.event.listen(engine, "connect", _prepare)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _be_patient(connection: Any, record: Any) -> None:
+    """A process that stands still must not make all others wait for the rows that it holds."""
+    connection.execute(f"SET lock_timeout = '{PATIENCE:g}s'")
+    connection.execute("SET idle_in_transaction_session_timeout = '120s'")
+    connection.commit()
+
+
+def _ping_after_a_pause(engine: sa.Engine) -> None:
+    """As ``pool_pre_ping`` does, but not for a connection that was used a moment ago: no server restarts so fast."""
+
+    def given_back(connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    def taken(connection: Any, record: Any, proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used", time.monotonic()) < PAUSE:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            raise sa.exc.InvalidatePoolError from None  # the pool then opens another, and trusts none of the old
+
+    sa.event.listen(engine, "checkin", given_back)
+    sa.event.listen(engine, "checkout", taken)
+
+
+def _prepare(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so, see _begin
+    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("tuneaccord_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what a database raises when it is away or busy into :class:`Unavailable`."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error, sa.exc.IntegrityError):
+            raise
+        _log.warning("the database does not answer: %s", type(error.orig).__name__)
+        raise Unavailable("the database does not answer. Try again in a moment.") from error
+    except sa.exc.TimeoutError as error:
+        raise Unavailable(BUSY) from error

@@ -1,0 +1,134 @@
+"""Writes that come at the same time share one transaction, so that the disk is waited for once for all of them.
+
+A commit waits until the disk has what was written, which often takes longer than everything else in a move. Writes take
+turns on one connection; whoever ends a turn leaves the transaction open while others wait for theirs, up to a number
+and a time, and else commits it. Nobody goes on before the commit. All but the first write are savepoints: one that
+fails takes back only itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Condition, Event
+
+import sqlalchemy as sa
+
+from tuneaccord.service.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+
+MOST = 64  #: writes of one transaction
+LONGEST = 0.1  #: seconds after which a transaction takes no more
+LOOK = 1.0  #: seconds after which one that waits for the commit sees whether somebody still is to make it
+BUSY = "the database is busy. Try again in a moment."
+
+
+class _Shared:
+    """An open transaction, and what became of it once ``ended`` is set."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection, self._transaction = connection, connection.begin()
+        self.began, self.writes = time.monotonic(), 0
+        self.ended, self.error = Event(), None
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """The block as one write."""
+        if self.writes == 0:
+            yield
+        else:
+            with self.connection.begin_nested():
+                yield
+        self.writes += 1
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether another write may come."""
+        young = time.monotonic() - self.began < LONGEST
+        return 0 < self.writes < MOST and young and not self.connection.invalidated
+
+    def end(self) -> None:
+        """Commit, or take everything back when there is nothing to keep; never raises."""
+        try:
+            if self.writes and not self.connection.invalidated:
+                self._transaction.commit()
+            else:
+                self.error = Unavailable("the transaction was taken back")
+                self._transaction.rollback()
+        except Exception as error:
+            _log.warning("a transaction could not be committed: %s", type(error).__name__)
+            self.error = error
+            with suppress(Exception):
+                self._transaction.rollback()
+        finally:
+            with suppress(Exception):
+                self.connection.close()
+            self.ended.set()
+
+
+class SharedWrites:
+    """The writes of one process on one database, or on one session of it.
+
+    ``connected`` gives a connection that is ready to begin a transaction; a write waits ``patience`` seconds for its
+    turn and then raises :class:`Unavailable`.
+    """
+
+    def __init__(self, connected: Callable[[], sa.Connection], patience: float) -> None:
+        self._connected, self._patience = connected, patience
+        self._turns = Condition()
+        self._taken, self._waiting = False, 0
+        self._open: _Shared | None = None  # between two turns
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A connection for one write; at the end of the block it is committed, on an exception taken back."""
+        shared = self._take_turn()
+        try:
+            with shared.part():
+                yield shared.connection
+        finally:
+            self._end_turn(shared)
+        while not shared.ended.wait(LOOK):
+            self._rescue(shared)
+        if shared.error is not None:
+            raise Unavailable("the database does not answer. Try again in a moment.") from shared.error
+
+    def _take_turn(self) -> _Shared:
+        with self._turns:
+            self._waiting += 1
+            try:
+                if not self._turns.wait_for(lambda: not self._taken, self._patience):
+                    raise Unavailable(BUSY)
+            finally:
+                self._waiting -= 1
+            self._taken = True
+            shared, self._open = self._open, None
+        try:
+            return shared or _Shared(self._connected())
+        except BaseException:
+            self._give_turn(None)
+            raise
+
+    def _end_turn(self, shared: _Shared) -> None:
+        with self._turns:
+            goes_on = self._waiting > 0 and shared.takes_more
+        if not goes_on:
+            shared.end()
+        self._give_turn(shared if goes_on else None)
+
+    def _give_turn(self, left_open: _Shared | None) -> None:
+        with self._turns:
+            self._taken, self._open = False, left_open
+            self._turns.notify()
+
+    def _rescue(self, shared: _Shared) -> None:
+        """Commit what was left open for somebody who then did not come."""
+        with self._turns:
+            if self._open is not shared or self._taken or self._waiting:
+                return
+            self._taken, self._open = True, None
+        shared.end()
+        self._give_turn(None)
