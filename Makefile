@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test quick lint setup model readme ways clean
+.PHONY: demo test quick lint setup model readme ways pictures clean
 
 demo: model
 	$(BIN)/tuneaccord demo
@@ -40,6 +40,10 @@ readme: demo
 ways: model
 	$(BIN)/tuneaccord compare examples/assistant/tune.yaml
 	$(BIN)/python tools/ways_table.py
+
+# the pictures of a session in README.md; needs Debian's chromium
+pictures: setup
+	$(BIN)/python tools/session_pictures.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

@@ -12,6 +12,7 @@ import tuneaccord
 ROOT = Path(tuneaccord.__file__).parent
 HEAVY = ["torch", "transformers", "peft", "matplotlib", "cvxpy", "pydantic", "typer", "rich", "yaml"]
 HEAVY += ["flask", "fastapi", "starlette", "uvicorn", "django", "aiohttp", "tornado"]
+HEAVY += ["nicegui", "plotly", "sqlalchemy", "alembic", "dbos", "httpx", "cryptography", "structlog"]
 MATHEMATICS = ["spaces", "mechanism", "bargaining", "divergence", "kernel"]
 #: the parts that may not know of language models, plots, or the command line
 LIGHT = [
@@ -62,7 +63,7 @@ def imported_by(path):
 
 @pytest.mark.parametrize("path", LIGHT, ids=lambda path: str(path.relative_to(ROOT)))
 def test_light_parts_do_not_know_heavy_ones(path):
-    forbidden = [*HEAVY, *(f"tuneaccord.{part}" for part in ("llm", "tuning", "cli", "reporting", "config"))]
+    forbidden = [*HEAVY, *(f"tuneaccord.{part}" for part in ("llm", "tuning", "cli", "reporting", "config", "service"))]
     own_picture = PICTURES.get(path.name, "nothing")
     for module in imported_by(path):
         if module.startswith(own_picture):
@@ -72,7 +73,7 @@ def test_light_parts_do_not_know_heavy_ones(path):
 
 def test_language_models_do_not_know_money():
     """``tuneaccord.tuning`` puts the two together."""
-    parts = ("mechanism", "bargaining", "tuning", "config", "reporting", "cli")
+    parts = ("mechanism", "bargaining", "tuning", "config", "reporting", "cli", "service")
     for path in (ROOT / "llm").rglob("*.py"):
         known = [module for module in imported_by(path) for part in parts if module.startswith(f"tuneaccord.{part}")]
         assert not known, path
@@ -81,3 +82,23 @@ def test_language_models_do_not_know_money():
 def test_money_stays_out_of_spaces():
     for path in [path for part in ("spaces", "kernel", "divergence") for path in (ROOT / part).glob("*.py")]:
         assert not [module for module in imported_by(path) if module.startswith("tuneaccord.mechanism")]
+
+
+#: the parts of the service that may know of language models: sampling as a job, and reading what groups upload
+KNOW_LANGUAGE_MODELS = {"jobs_sampling.py", "sources.py", "foreign.py"}
+
+
+def test_the_service_knows_language_models_only_where_it_must():
+    for path in (ROOT / "service").rglob("*.py"):
+        known = [module for module in imported_by(path) if module.startswith(("tuneaccord.llm", "tuneaccord.tuning"))]
+        assert not known or path.name in KNOW_LANGUAGE_MODELS, (path, known)
+        assert "torch" not in set(imported_by(path)), path
+
+
+def test_serving_does_not_load_torch():
+    pytest.importorskip("nicegui")
+    loaded = in_a_fresh_python(
+        "import warnings; warnings.simplefilter('ignore'); import sys, tuneaccord.service.running; print(*sys.modules)"
+    )
+    assert "fastapi" in loaded
+    assert not {"torch", "transformers", "ray"} & set(loaded)

@@ -82,14 +82,12 @@ def test_criteria_and_preferences_over_http(desk):
     mixed = ask("legal", "POST", "report/criteria", json={"weights": {"calm": 0.5, "easy": 0.5}, "size": 2})
     assert mixed.status_code == 200
     assert mixed.json()["report"]["how"] == "0.5 calm + 0.5 easy"
-    told(ask("legal", "POST", "report/criteria", json={"weights": {"clam": 1.0}, "size": 2}), 422)
     told(ask("legal", "POST", "report/criteria", json={"weights": {"calm": 1.0}}), 422)
     pair = {"prompt": "How are you?", "chosen": "Fine!", "rejected": "Bad."}
     lines = "\n".join(json.dumps({**pair, "rejected": f"Bad {n}."}) for n in range(12))
     fitted = ask("legal", "POST", "report/preferences", files={"file": ("p.jsonl", lines)}, data={"size": "2"})
     assert fitted.status_code == 200, fitted.text
     assert "fitted to 12 preference pairs" in fitted.json()["report"]["how"]
-    told(ask("legal", "POST", "report/preferences", files={"file": ("p.jsonl", lines[:99])}, data={"size": "2"}), 422)
 
 
 @pytest.mark.slow

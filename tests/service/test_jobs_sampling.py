@@ -11,7 +11,6 @@ from tuneaccord.service.jobs import Jobs, Pace
 from tuneaccord.service.jobs_patience import Stopping, Superseded
 from tuneaccord.service.jobs_sampling import SamplingPlace, SessionProgress, drawn_pool, freeze_drawn_pool
 from tuneaccord.service.times import utc_now
-from tuneaccord.service.times import utc_now
 
 pytestmark = pytest.mark.slow
 #: of several lengths, so that they are drawn in several batches

@@ -17,7 +17,7 @@ from tuneaccord.service.settings import Settings  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("TUNEACCORD_FUZZ", "10"))  #: a route and party
+EXAMPLES = int(os.environ.get("TUNEACCORD_FUZZ", "6"))  #: a route and party
 DATABASE = os.environ.get("TUNEACCORD_FUZZ_DATABASE", "")  #: empty: SQLite
 #: what it says of a request's data is only part of what the desk checks, so what must be accepted is not tested here
 CHECKS = [

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from tuneaccord.service.running import Running
     from tuneaccord.service.settings import Settings
 
-_NEEDS = ("fastapi", "uvicorn", "nicegui", "plotly", "sqlalchemy", "alembic", "dbos", "cryptography", "structlog")
+_NEEDS = (
+    "fastapi",
+    "uvicorn",
+    "nicegui",
+    "plotly",
+    "sqlalchemy",
+    "alembic",
+    "dbos",
+    "cryptography",
+    "structlog",
+    "segno",
+)
 LINK_FILE = "operator-link"
 
 

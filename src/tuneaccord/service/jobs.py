@@ -156,10 +156,8 @@ class Jobs:
 
     def running(self) -> list[str]:
         """The jobs that run in this process, by kind and session, with the seconds that they have taken so far."""
-        now = time.monotonic()
-        return [
-            f"{' '.join(name.split(':')[:2])} {now - began:.0f} s" for name, began in list(self.serving.running.items())
-        ]
+        now, running = time.monotonic(), list(self.serving.running.items())
+        return [f"{' '.join(name.split(':')[:2])} {now - began:.0f} s" for name, began in running]
 
     def figures(self) -> dict[str, int]:
         """How many processes work, and how many jobs wait for a time, wait for a process, run (all, and here).

@@ -47,7 +47,7 @@ class Settings:
     largest_upload: int = 64_000_000  #: TUNEACCORD_LARGEST_UPLOAD: bytes of an uploaded file, unpacked
     rate: int = 600  #: TUNEACCORD_RATE: requests a minute that one token or one address may make
     trials: int = 20  #: TUNEACCORD_TRIALS: refused tokens, codes and invitations a minute from one address
-    threads: int = 16  #: TUNEACCORD_THREADS: requests that are worked on at the same time
+    threads: int = 8  #: TUNEACCORD_THREADS: requests that are worked on at the same time
     proxies: str = ""  #: TUNEACCORD_PROXIES: addresses of proxies whose X-Forwarded-For is believed, with commas
     #: TUNEACCORD_METRICS_TOKEN: what /metrics asks for; empty: nothing, but it then answers only this machine
     metrics_token: str = field(default="", repr=False)

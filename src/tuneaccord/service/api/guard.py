@@ -6,9 +6,12 @@ Cookies are not looked at anywhere in the interface.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
+from weakref import WeakKeyDictionary
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
@@ -25,6 +28,8 @@ from tuneaccord.service.terms import Model, checked
 from tuneaccord.service.tokens import Caller
 
 JSON = "application/json"
+_READERS = 2
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -74,15 +79,32 @@ class Public(APIRoute):
         return _guarded(super().get_route_handler(), self, _count)
 
 
+def _turns() -> asyncio.Semaphore:
+    """Turns for what only reads: threads that compute at the same time hold each other up, by a factor of two and more.
+
+    What writes waits for the disk, and several that wait together are written together.
+    """
+    loop = asyncio.get_running_loop()
+    if loop not in _TURNS:
+        _TURNS[loop] = asyncio.Semaphore(_READERS)
+    return _TURNS[loop]
+
+
 def _guarded(handler: Handler, route: APIRoute, admit: Callable[[Request], Coroutine[Any, Any, None]]) -> Handler:
     takes = (route.openapi_extra or {}).get("requestBody", {})
     needs_json, optional = JSON in takes.get("content", {}), not takes.get("required", True)
 
+    reads = "GET" in route.methods and not inspect.iscoroutinefunction(route.endpoint)
+
     async def guarded(request: Request) -> Response:
-        await admit(request)
+        async with _turns():
+            await admit(request)
         if needs_json:
             request.state.data = await _data(request, optional)
-        return await handler(request)
+        if not reads:
+            return await handler(request)
+        async with _turns():
+            return await handler(request)
 
     return guarded
 

@@ -26,7 +26,7 @@ REPORT = {"size": 3, "scores": [[0.1, 0.9]]}
 def report(asked: Asked, session_id: SessionId) -> Any:
     """Seal a report, instead of an earlier one. For groups.
 
-    Nobody can read it before the close. The answer is the group's proof, which is shown only here.
+    Nobody in the session can read it before the close. The answer is the group's proof, which is shown only here.
     """
     return Answer(asked.desk.report(asked.caller, session_id, asked.data))
 

@@ -71,7 +71,7 @@ class ReportForm:
                 text(
                     "Say the truth as well as you can: rule and payments are made so that no other report pays better."
                 )
-            text("Your report is encrypted when you send it, and nobody can read it before the close.")
+            text("Your report is sealed as it arrives. Nobody in the session can read it before the close.")
             self._weight()
             heading("What each choice is worth to one member of your group", 3)
             text(

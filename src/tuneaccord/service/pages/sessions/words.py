@@ -126,7 +126,8 @@ _GROUP = {
     "reporting": lambda view: (
         "Your report is sealed. You can replace it until the reports close."
         if _mine(view)
-        else "Say what each choice below is worth to you, and how large you are. Nobody can read it before the close."
+        else "Say what each choice below is worth to you, and how large you are. "
+        "Nobody in the session can read it before the close."
     ),
     "closed": lambda view: "No more reports are taken. The server settles now.",
     "settling": lambda view: "The server settles now.",
