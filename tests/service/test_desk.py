@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from service_play import POOL, REPORTS, TERMS, play
 
+from tuneaccord.artifacts import digest_of
 from tuneaccord.service import tokens
 from tuneaccord.service.chain import commitment, first_fault
 from tuneaccord.service.errors import Forbidden, Invalid, NotFound, Unauthenticated, WrongState
@@ -244,6 +245,7 @@ def test_only_the_last_report_counts_and_each_has_its_proof(desk):
     record = played.reading.record(played.provider, played.id)
     for name, proof in proofs.items():
         assert proof["commitment"] == commitment(proof["salt"], proof["report"])
+        assert proof["digest"] == digest_of({key: value for key, value in proof.items() if key != "digest"})
         assert log_of(desk, played.id)[proof["entry"]["number"]] == proof["entry"]
         assert record["reports"][name] == proof["report"]
         assert record["reports"][name]["scores"] == REPORTS[name]["scores"]

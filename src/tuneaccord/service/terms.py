@@ -188,6 +188,8 @@ def checked(model: type[Model], data: Any, what: str) -> Model:
     if not isinstance(data, Mapping):
         raise Invalid(f"{what}: expected a mapping with keys such as {', '.join(list(model.model_fields)[:3])}.")
     try:
+        if model is GroupReport:  # large, and nothing in it is read otherwise from JSON than from Python
+            return model.model_validate(dict(data))
         return model.model_validate_json(json.dumps(dict(data)))
     except ValidationError as error:
         text = complaint(error, _NoLines(dict(data)), model, what)
