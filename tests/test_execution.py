@@ -47,6 +47,7 @@ def two():
         yield executor
 
 
+@pytest.mark.slow
 def test_results_in_the_order_of_jobs(two):
     jobs = list(range(20))
     assert two.map(cube, jobs) == Serial().map(cube, jobs) == [job**3 for job in jobs]
@@ -105,6 +106,7 @@ def kill_once(job):
     return number**2
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_worker_that_is_killed_is_replaced_and_its_job_repeated(tmp_path):
     notes, file = [], tmp_path / "kill"
@@ -117,6 +119,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_job_repeated(tmp_path):
     assert notes[0].startswith("a worker died; what it had not finished is done again")
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_worker_that_dies_between_two_calls():
     with Processes(1) as executor:
@@ -145,6 +148,7 @@ def number_of_worker(_):
     return os.environ["TUNEACCORD_WORKER"]
 
 
+@pytest.mark.slow
 def test_workers_are_numbered(two):
     """So that each can take a GPU of its own."""
     assert set(two.map(number_of_worker, range(6))) == {"0", "1"}
@@ -156,6 +160,7 @@ def test_workers_never_see_ctrl_c_and_this_process_does(two):
     assert signal_mask(0)[0] is False
 
 
+@pytest.mark.slow
 def test_close_ends_the_workers():
     executor = Processes(2)
     workers = set(executor.map(where, range(4)))
@@ -191,6 +196,7 @@ def sleep(_):
     time.sleep(60)
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("sent", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_workers_leave_when_their_parent_is_killed(tmp_path, sent):

@@ -26,12 +26,14 @@ def in_a_fresh_python(code):
     return run.stdout.split()
 
 
+@pytest.mark.slow
 def test_import_loads_nothing_heavy():
     loaded = in_a_fresh_python("import sys, tuneaccord; print(*{name.split('.')[0] for name in sys.modules})")
     assert "numpy" in loaded
     assert not {*HEAVY, "scipy", "numba", "pandas", "pyarrow"} & set(loaded)
 
 
+@pytest.mark.slow
 def test_importing_costs_no_more_than_a_few_times_numpy():
     timed = (
         "import time; began = time.perf_counter(); import numpy; then = time.perf_counter(); import tuneaccord; "
@@ -88,6 +90,7 @@ def test_money_stays_out_of_spaces():
 KNOW_LANGUAGE_MODELS = {"jobs_sampling.py", "sources.py", "foreign.py"}
 
 
+@pytest.mark.slow
 def test_the_service_knows_language_models_only_where_it_must():
     for path in (ROOT / "service").rglob("*.py"):
         known = [module for module in imported_by(path) if module.startswith(("tuneaccord.llm", "tuneaccord.tuning"))]
@@ -95,6 +98,7 @@ def test_the_service_knows_language_models_only_where_it_must():
         assert "torch" not in set(imported_by(path)), path
 
 
+@pytest.mark.slow
 def test_serving_does_not_load_torch():
     pytest.importorskip("nicegui")
     loaded = in_a_fresh_python(

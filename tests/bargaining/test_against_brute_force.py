@@ -176,6 +176,7 @@ def check_bargain(game, rule, *, trace=81, zooms=8, **how):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["Nash", pytest.param("Egalitarian", marks=pytest.mark.slow)])
 def test_a_bargain(rule):
     assert check_bargain(random_game(np.random.default_rng(82), extras=0.0, **SMOOTH), rule)

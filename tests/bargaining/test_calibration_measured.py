@@ -54,6 +54,7 @@ def test_runs_after_a_generalist_start_better_than_the_untouched_model():
         assert measured(domain, domain, start=4096)["loss"][0] < measured(domain, domain)["loss"][0]
 
 
+@pytest.mark.slow
 def test_what_is_scored_was_not_trained_on(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     import texts

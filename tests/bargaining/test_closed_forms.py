@@ -285,6 +285,7 @@ def test_extreme_exponents_and_costs_stay_finite():
         assert (found.ideal > 0).all()
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=6))
 def test_bracketed_roots(centres):
     centres = np.array(centres)

@@ -72,6 +72,7 @@ def searched(objective, count, seed, starts=5):
     return max(-one.fun for one in tries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "count"), [(0, 2)])
 def test_no_search_over_the_shares_finds_better(seed, count):
     power = PowerGame(seed, count)

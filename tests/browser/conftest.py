@@ -12,7 +12,7 @@ playwright = pytest.importorskip(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright runs, this thread has a running event loop, which other tests refuse
 def chromium():
     """The browser; skipped where it is not installed, unless everything is to be tested."""
     if not Path(CHROMIUM).exists():

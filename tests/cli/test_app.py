@@ -22,6 +22,7 @@ def process(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, **options)
 
 
+@pytest.mark.slow
 def test_version_and_help():
     assert process("--version").stdout == f"{tuneaccord.__version__}\n"
     for arguments in ([], ["--help"]):
@@ -30,6 +31,7 @@ def test_version_and_help():
         assert "settle" in result.stdout
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from tuneaccord.cli.app import app\n"
@@ -40,6 +42,7 @@ def test_help_loads_nothing_heavy():
     assert result.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -61,6 +64,7 @@ def test_mistakes_are_one_line_and_status_two(tmp_path, arguments, expected):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_bad_market_in_a_process(tmp_path):
     (tmp_path / "m.yaml").write_text("base: [1.0]\ngroups: []\nstrength: 1\n")
     result = process("settle", "m.yaml", "--json", "--out", "out", cwd=tmp_path)

@@ -28,6 +28,7 @@ def written(tmp_path_factory):
     return run(MARKET, "--out", folder), folder
 
 
+@pytest.mark.slow
 def test_an_honest_market_passes(written):
     shown, _ = written
     assert shown.exit_code == 0

@@ -221,6 +221,7 @@ def test_units_are_told_where_there_are_some(tmp_path):
     assert "Performance is in points." in ran(path, "--no-compare")
 
 
+@pytest.mark.slow
 def test_drawn_games_that_were_left_out_are_told(tmp_path):
     path = tmp_path / "game.yaml"
     path.write_text(SMALL + "uncertainty: {parameters: {medical.cost.scale: [-1, 2]}, draws: 30}\n")

@@ -24,6 +24,7 @@ def test_without_a_name_they_are_listed():
     assert json.loads(run("--json").stdout)["table1"]["samples"] == CATALOGUE["table1"].samples
 
 
+@pytest.mark.slow
 def test_it_prints_setting_tables_verdict_and_notes():
     result = run("table1", "--samples", 2000)
     assert result.exit_code == 0, result.output
@@ -34,12 +35,14 @@ def test_it_prints_setting_tables_verdict_and_notes():
     assert "Table 1" in result.stderr  # the bar goes to standard error
 
 
+@pytest.mark.slow
 def test_json_is_the_result_and_nothing_else():
     result = run("table1", "--samples", 1000, "--seed", 4, "--json")
     assert json.loads(result.stdout) == json.loads(json.dumps(reproduce("table1", samples=1000, seed=4).to_dict()))
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_files(tmp_path):
     pytest.importorskip("matplotlib")
     result = run("table1", "--samples", 1000, "--out", tmp_path)
@@ -52,6 +55,7 @@ def test_files(tmp_path):
     assert json.loads((tmp_path / "table1.json").read_text())["name"] == "table1"
 
 
+@pytest.mark.slow
 def test_without_matplotlib_the_numbers_are_still_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = run("table1", "--samples", 1000, "--out", tmp_path)

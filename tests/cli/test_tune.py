@@ -34,6 +34,7 @@ def finished(market, tmp_path_factory):
     return out, result
 
 
+@pytest.mark.slow
 def test_the_tables(finished):
     out, result = finished
     record = json.loads((out / "settlement.json").read_text())
@@ -59,6 +60,7 @@ def test_progress_goes_to_standard_error(finished):
     assert not any("Warning" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_what_was_read_back_is_told(market, finished):
     out, _ = finished
     result = invoke("tune", market, "--out", out, "--workers", 1, "--json")
@@ -67,6 +69,7 @@ def test_what_was_read_back_is_told(market, finished):
     assert json.loads(result.stdout) == json.loads((out / "settlement.json").read_text())
 
 
+@pytest.mark.slow
 def test_no_tune_says_so(market, tmp_path):
     result = invoke("tune", market, "--out", tmp_path, "--workers", 1, "--no-tune")
     assert result.exit_code == 0, result.output
@@ -75,6 +78,7 @@ def test_no_tune_says_so(market, tmp_path):
     assert not (tmp_path / "adapter").exists()
 
 
+@pytest.mark.slow
 def test_the_default_folder(market, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert invoke("tune", market, "--workers", 1, "--no-tune").exit_code == 0
@@ -101,6 +105,7 @@ def test_reply_shows_candidates(finished):
     assert invoke("reply", out, "is it good ?", "--show", 3, "--seed", seed).stdout == result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "expected"), [(-9.0, "never negative: 'desk' would be paid"), (9.0, "worse off")])
 def test_a_broken_promise_is_told_and_exits_with_one(market, finished, monkeypatch, change, expected):
     from tuneaccord.tuning import run as run_module

@@ -99,6 +99,7 @@ def test_names_cannot_steer_the_terminal(files, tmp_path):
     assert "[red]" in result.output
 
 
+@pytest.mark.slow
 def test_it_loads_nothing_of_the_web(files):
     """In a process of its own, in which importing any of them fails."""
     heavy = ["sqlalchemy", "fastapi", "nicegui", "uvicorn", "cryptography", "dbos", "plotly", "matplotlib", "jinja2"]

@@ -134,6 +134,7 @@ def test_workers_compute_the_same_adapter(ref, drawn, tmp_path, workers):
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
 
 
+@pytest.mark.slow
 def test_training_again_starts_from_a_fresh_adapter(ref, drawn, tmp_path):
     """Also in a process whose model still carries the weights of the last training."""
     assert train(ref, *drawn, tmp_path / "a").residuals == train(ref, *drawn, tmp_path / "b").residuals
@@ -211,6 +212,7 @@ def test_blocks_hold_every_reply_once_and_never_one_alone(ref, prompts, replies,
     assert max(len(block.replies) for block in blocks) <= size + alone
 
 
+@pytest.mark.slow
 def test_validation_prompts_only_shorten_the_adapter(ref, drawn, tmp_path):
     """They give no gradient; the adapter is multiplied by the best factor on them."""
     pool, targets = drawn

@@ -46,6 +46,7 @@ def test_the_check_would_notice_a_sampler_that_cuts_the_tail(tiny, prompt):
     assert chi_square(counts, probabilities) < LEVEL
 
 
+@pytest.mark.slow
 def test_two_token_replies_follow_the_joint_distribution(tiny, prompt):
     drawn = sample(tiny.model, prompt, 40_000, Sampling(2, T), seed=5, stop=[END])
     first = next_token(tiny.model, prompt, T)

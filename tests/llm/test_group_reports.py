@@ -57,6 +57,7 @@ def test_a_block_is_stopped(block):
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 def test_a_block_that_catches_everything_is_stopped_the_next_time():
     done = []
     with within(0.05):

@@ -141,6 +141,7 @@ def test_the_written_mixture_is_exact_and_loads_with_peft(ref, prompt, tmp_path)
     assert dense_error(found, dense_sum(parts, weights)) == pytest.approx(error, rel=0.05)
 
 
+@pytest.mark.slow
 def test_pefts_own_sums(ref, tmp_path):
     """Its concatenation agrees with ours; its ``linear`` and its default ``svd`` miss by a half and more."""
     parts, weights = adapters(ref)[:2], [0.5, 0.5]

@@ -164,6 +164,7 @@ def test_the_term_sheet_is_one_printed_page(tmp_path, paper):
         assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 1
 
 
+@pytest.mark.slow
 def test_long_names_are_cut_and_told_apart_and_short_ones_are_not():
     names = [f"department of everything number {i}" for i in range(3)] + ["legal"]
     data = settled(game_file(quadratic([(1.0, 1.0)] * 4, names), shares=dict.fromkeys(names, 0.5), solutions=()))

@@ -41,6 +41,7 @@ def agrees(book: Workbook, play: ta.Play) -> None:
         assert found[name]["cost"] == pytest.approx(play.costs[name], **close)
 
 
+@pytest.mark.slow
 def test_the_formulas_give_the_agreed_play():
     data = one()
     book = Workbook(workbook(data))

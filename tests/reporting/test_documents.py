@@ -62,6 +62,7 @@ def page(html):
     return Page(html)
 
 
+@pytest.mark.slow
 def test_the_page_is_well_formed_and_its_ids_are_unique(page):
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
@@ -179,6 +180,7 @@ def test_any_group_name_is_shown_as_text(name):
     assert model_card(run)
 
 
+@pytest.mark.slow
 def test_a_run_without_training_says_so_and_how_to_get_an_adapter():
     run = make_run(adapter=False)
     page = Page(report_html(run, make_replies(run)))
@@ -200,6 +202,7 @@ def test_few_and_many_groups(groups):
     assert all(name in page.words for name in wording.names(run))
 
 
+@pytest.mark.slow
 def test_a_lone_group_is_not_told_about_others():
     run = make_run(1)
     words = Page(report_html(run, [])).words
@@ -209,6 +212,7 @@ def test_a_lone_group_is_not_told_about_others():
     assert "No replies were kept" in words
 
 
+@pytest.mark.slow
 def test_runs_without_money_or_a_known_share_are_told_in_units():
     run = make_run()
     run["money"] = None
@@ -289,6 +293,7 @@ def test_a_missing_part_is_named_with_the_line_that_installs_it(run, monkeypatch
         report_html(run, [])
 
 
+@pytest.mark.slow
 def test_the_module_imports_without_drawing_libraries():
     code = "import sys, tuneaccord.reporting.documents; sys.exit({'matplotlib', 'jinja2'} & set(sys.modules) != set())"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

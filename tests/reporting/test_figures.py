@@ -26,6 +26,7 @@ def texts(svg):
     return [node.text for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("figure", DRAWN)
 def test_every_axis_has_a_name_and_a_unit(run, figure):
     found = texts(figure(run))

@@ -90,6 +90,7 @@ def test_a_server_goes_on_after_a_restore(desk_on, tmp_path):
     assert first.session.state == "settled"
 
 
+@pytest.mark.slow
 def test_while_others_write_it_is_one_moment(desk_on, tmp_path):
     played = play(desk_on, "reporting")
     stop = threading.Event()
@@ -127,6 +128,7 @@ def test_no_report_can_be_read_in_a_backup(saved, played):
     assert not [token for token in played.tokens.values() if token in text]
 
 
+@pytest.mark.slow
 def test_a_changed_byte_anywhere_is_found_and_named(saved, connected, tmp_path):
     content = saved.read_bytes()
     other, damaged = connected(folder=tmp_path / "other"), tmp_path / "damaged"
@@ -176,6 +178,7 @@ def forged(saved, path, change):
             writer.line(line) if isinstance(line, dict) else writer.text(str(line).encode())
 
 
+@pytest.mark.slow
 def test_a_log_that_was_forged_with_the_right_digests_of_the_file_is_found(saved, tmp_path):
     def another_title(lines):
         for line in lines:
@@ -298,6 +301,7 @@ def test_a_forged_backup_is_refused_in_words(saved, connected, tmp_path, change,
     assert other.store.sessions() == []
 
 
+@pytest.mark.slow
 def test_the_commands(played, tmp_path):
     run = CliRunner().invoke
     file, new = str(tmp_path / "a.backup"), str(tmp_path / "new")

@@ -58,6 +58,7 @@ def settle(desk, session_id):
     assert server.record(session_id, attempt)
 
 
+@pytest.mark.slow
 def test_a_session_from_the_first_move_to_the_invoices(served, tmp_path):
     url, desk = served
     with tuneaccord.Client(url, desk.operator()) as operator:

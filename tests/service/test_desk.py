@@ -307,6 +307,7 @@ def test_a_report_that_does_not_fit_is_refused_in_one_line(desk, change, told):
     assert played.session.reported == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [50])
 def test_reports_of_many_at_once_are_all_kept(desk_on, groups):
     reports = {f"group {n}": {"size": n + 1, "scores": [[n / groups, 0.5, 1 - n / groups]]} for n in range(groups)}

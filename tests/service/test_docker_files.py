@@ -76,6 +76,7 @@ def test_no_secret_is_written_down():
     assert "secrets/" in (ROOT / ".gitignore").read_text()
 
 
+@pytest.mark.slow
 def test_the_server_cannot_open_reports_and_the_worker_can(tmp_path):
     """The commands of the service that makes the keys, run here on other folders."""
     (tmp_path / "web").mkdir()

@@ -168,6 +168,7 @@ def test_a_wrong_address_is_refused_in_one_line(query, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deal", [ONE, RETAIL, THREE, SLOW], ids=lambda deal: deal.names[0])
 def test_every_figure_names_its_axes_and_holds_no_markup(deal):
     found, front, cells = played(deal), pareto(deal), mapped(deal)

@@ -58,6 +58,7 @@ def test_text_and_curves_stand_out_from_the_paper(selector):
             assert contrast(curve, colours[ground]) >= 3.0, (curve, ground)  # WCAG 2.2, graphics
 
 
+@pytest.mark.slow
 def test_the_addresses_answer_and_name_no_other_server(browser):
     for address in ("/", "/mechanism", "/bargaining", "/reports", "/reports/1"):
         answer = browser.get(address)

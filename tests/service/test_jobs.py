@@ -41,6 +41,7 @@ def test_deadline_settlement_and_publication_come_by_themselves(desk, jobs):
     assert sorted(ids(jobs, name)) == [f"close:{name}:{soon}:v1", f"publish:{name}:{soon}:v1", f"settle:{name}:v1"]
 
 
+@pytest.mark.slow
 def test_asking_often_starts_one_job(desk, jobs):
     name, provider, _ = reporting(desk)
     assert jobs.submit("settle", name) is None, "nothing to settle before the close"

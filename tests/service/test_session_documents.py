@@ -126,6 +126,7 @@ def pages(sessions):
             yield f"{session} {kind}", text
 
 
+@pytest.mark.slow
 def test_no_page_runs_or_fetches_anything_or_takes_text_for_markup(sessions):
     for what, html in pages(sessions):
         if "csv" in what:

@@ -263,6 +263,7 @@ JUNK = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.integers(0, 11), st.sampled_from(["at", "kind", "by", "data", "previous"]), JUNK, st.data())
 def test_a_log_of_anything_is_refused_in_words(number, name, junk, data):
     _, log, _ = whole()

@@ -158,6 +158,7 @@ def test_leaving_removes_the_cookie(ask, published):
 # Pages
 
 
+@pytest.mark.slow
 def test_pages_are_for_those_who_have_entered(ask, desk, published):
     other = play(desk, "open")
     path = f"/sessions/{published.id}"

@@ -108,6 +108,7 @@ def test_one_that_fails_takes_back_only_itself(store, commits, monkeypatch):
     assert len(commits) == 1
 
 
+@pytest.mark.slow
 def test_when_the_first_fails_the_others_begin_anew(store):
     told = together(store, failing(store, "a"), writing(store, "b"), writing(store, "c"))
     assert isinstance(told[0], RuntimeError)

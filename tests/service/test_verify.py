@@ -110,6 +110,7 @@ def test_a_report_that_was_replaced_is_not_the_one_that_was_settled(played):
     assert f"the group's last report is log entry {last}" in fault.words
 
 
+@pytest.mark.slow
 def test_before_the_end_a_receipt_holds_as_far_as_it_goes(module_desk):
     for state in STATES:
         played = play(module_desk, state)
@@ -211,6 +212,7 @@ def test_missing_parts_are_named(played):
     assert "no settlement" in first_fault(verify(cut)).words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["provider", "legal"])
 def test_a_flipped_bit_anywhere_in_the_file_is_found(played, who, tmp_path):
     text = json.dumps(receipt_of(played, who)).encode()

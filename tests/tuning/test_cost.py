@@ -105,6 +105,7 @@ def test_the_tokens_are_those_that_a_run_uses_when_no_reply_ends_early(market, t
     assert passed["forward"] == read + total(steps, "sampled") + total(steps, "scored") - drawn - scored
 
 
+@pytest.mark.slow
 def test_once_the_pools_are_drawn_the_rest_is_exact(stopped, tmp_path):
     market, out = stopped
     remove(out, "base-log-probabilities", "tune", "log-ratios", "measure")
@@ -195,6 +196,7 @@ def test_the_ways_count_what_they_share_once(finished, tmp_path):
             assert steps["leave-one-out: scoring without press"].rewards == {"press": 12, "desk": 12, "garden": 12}
 
 
+@pytest.mark.slow
 def test_an_adapter_without_training(tiny_model, tmp_path):
     adapter = {"method": "vocabulary", "contexts": 3, "block": 4, "validation_prompts": 1}
     market = write_market(tmp_path / "market", tiny_model, adapter=adapter)
@@ -208,6 +210,7 @@ def test_an_adapter_without_training(tiny_model, tmp_path):
     assert all(step.done == step.jobs for step in rehearse(market, tmp_path / "out")[0].notes.steps.values())
 
 
+@pytest.mark.slow
 def test_a_training_that_two_ways_use_counts_once(market, tmp_path):
     pytest.importorskip("trl")
     rehearsal, notes = rehearse(market, tmp_path / "out", ways=ways(("rl", "checkpoints")))
@@ -271,6 +274,7 @@ def test_what_will_not_fit_is_told(market, tmp_path, here, monkeypatch):
     assert "of memory are needed and 0.0 GiB are free: use fewer --workers" in made.notes[0]
 
 
+@pytest.mark.slow
 def test_the_table(market, tmp_path, here):
     arguments = ["tune", str(market), "--out", str(tmp_path / "out"), "--workers", "1", "--dry-run"]
     result = CliRunner().invoke(app, arguments)
@@ -287,6 +291,7 @@ def test_the_table(market, tmp_path, here):
     assert data["totals"]["tokens"]["sampled"] == 4 * 8 * 5 + 3 * 8 * 5 + 3 * 4 * 5
 
 
+@pytest.mark.slow
 def test_the_table_of_the_ways(market, tmp_path, here):
     arguments = ["compare", str(market), "--out", str(tmp_path / "out"), "--ways", "adapter,leave-one-out"]
     result = CliRunner().invoke(app, [*arguments, "--workers", "1", "--dry-run"])

@@ -1,6 +1,6 @@
 """Every way, killed at random moments: the same call goes on and ends with the same bytes.
 
-Two kills a way by default; ``TUNEACCORD_KILLS=20 pytest tests/tuning/test_kill_ways.py`` tries more. The processes are
+One kill a way by default; ``TUNEACCORD_KILLS=20 pytest tests/tuning/test_kill_ways.py`` tries more. The processes are
 forked from a server that has imported everything, so that a kill costs a second and not ten.
 """
 
@@ -20,7 +20,7 @@ from tuneaccord.tuning.ways import NAMES
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 
-KILLS = int(os.environ.get("TUNEACCORD_KILLS", "2"))
+KILLS = int(os.environ.get("TUNEACCORD_KILLS", "1"))
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,7 @@ def gibbs(sheet: np.ndarray, sizes: np.ndarray):
 # The files
 
 
+@pytest.mark.slow
 def test_all_outputs_exist(out):
     assert files(out) == TUNED
     assert {path.name for path in (out / "adapter").iterdir()} == {
@@ -309,6 +310,7 @@ def test_the_pool_does_not_depend_on_the_groups(market, out, record, tiny_model,
     assert other["pool"]["digest"] != record["pool"]["digest"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_read_back(market, out, tmp_path, monkeypatch):
     folder = shutil.copytree(out, tmp_path / "out")
     before = (folder / "settlement.json").read_bytes()
@@ -349,6 +351,7 @@ def test_without_tuning_and_with_it_later(market, out, record, tmp_path):
     assert not (folder / "adapter").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "constant", [*(pytest.param(c, marks=pytest.mark.slow) for c in ("0.0", "0.1")), "len(prompts[0]) % 5 / 5"]
 )

@@ -63,6 +63,7 @@ def soups(market, steps):
     return obtained(Soups(), market, steps)
 
 
+@pytest.mark.slow
 def test_the_choice_and_the_payments_by_brute_force(soups):
     """The definition on the table of means: welfare minus price, with everybody and without each group."""
     values = np.array([row.values.mean(axis=0) for row in soups.table.rows])
