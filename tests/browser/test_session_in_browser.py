@@ -268,7 +268,7 @@ def test_files_fill_forms(opened, visitor, tmp_path):
     leads.page.get_by_text("1 joined, 0 invited").wait_for()
     leads.page.get_by_label("Where it comes from").select_option("file")
     pool = tmp_path / "pool.csv"
-    pool.write_text("prompt_id,prompt,reply_id\np,what?,a\n")
+    pool.write_text("prompt_id,prompt,reply\np,what?,a\n")
     leads.page.get_by_label("File with the pool").set_input_files(pool)
     leads.page.get_by_text("has no column", exact=False).wait_for()  # else the first file is still being read
     with pool.open("w", newline="") as file:
