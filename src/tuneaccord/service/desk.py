@@ -110,6 +110,8 @@ class Desk:
         return Caller(row.id, row.role, row.name, row.session_id)
 
     def _check_alive(self, row: TokenRow) -> None:
+        if row.revoked_at is not None and row.role == OPERATOR:
+            raise Unauthenticated("this token was revoked. Make another one: tuneaccord serve --new-operator-token")
         if row.revoked_at is not None:
             raise Unauthenticated("this token was revoked. Ask the provider of your session for a new one.")
         if row.expires_at is not None and self.clock() >= row.expires_at:

@@ -20,6 +20,7 @@ from tuneaccord.service.errors import TooMany
 from tuneaccord.service.settings import Settings
 
 MOST_BUCKETS = 20_000
+_GUESSES = "this address with tokens, codes or invitations that are not known here"
 
 
 class Buckets:
@@ -100,11 +101,17 @@ class Limits:
         self.by_address(scope)
         left = self._mistakes.left(self.address(scope))
         if left < 1.0:
-            _refuse((1.0 - left) * 60.0 / self._mistakes.rate, "this address, after so many that are not known here,")
+            _refuse(
+                (1.0 - left) * 60.0 / self._mistakes.rate,
+                _GUESSES,
+            )
 
     def refused(self, scope: Any) -> None:
         """Count a token, code or invitation that was not known; raises :class:`TooMany` when there were too many."""
-        _refuse(self._mistakes.take(self.address(scope)), "this address, after so many that are not known here,")
+        _refuse(
+            self._mistakes.take(self.address(scope)),
+            _GUESSES,
+        )
 
     def _is_proxy(self, address: str) -> bool:
         return _is_address(address) and any(ip_address(address) in network for network in self._proxies)

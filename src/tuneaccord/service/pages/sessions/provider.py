@@ -116,7 +116,7 @@ def _reporting(live: Live, view: dict) -> None:
     with panel("Close"):
         asked(
             "Close now and settle",
-            "No report can be sent or changed after this. Close?",
+            "Groups that have not reported yet are left out, and no report can be changed after this. Close?",
             "Yes, close",
             lambda: _moved(live, lambda desk, caller: desk.close(caller, session_id), "The session is closed."),
             main=True,
