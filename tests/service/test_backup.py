@@ -309,6 +309,9 @@ def test_the_commands(played, tmp_path):
     assert done.exit_code == 0, done.output
     assert "2 sessions" in " ".join(done.stdout.split())  # lines are wrapped
     assert "can read every report" in done.stdout
+    again = run(app, ["backup", file, "--folder", str(tmp_path)])
+    assert again.exit_code == 2
+    assert "exists already" in " ".join(again.stderr.split())
     done = run(app, ["restore", file, "--folder", new])
     assert done.exit_code == 0, done.output
     done = run(app, ["restore", file, "--folder", new])

@@ -25,6 +25,8 @@ def backup(file: Path, *, folder: Path | None, database: str | None, with_keys: 
 
     if (at := database_file(settings.database_url)) is not None and not at.exists():
         raise InputError(f"there is no database {at}. Say where the server keeps it, with --folder or --database.")
+    if file.exists():
+        raise InputError(f"{file} exists already. Give the backup another name, or delete that file first.")
     store = Store(settings.database_url)  # as it is: a server of an older version may be using it
     try:
         done = back_up(store, settings.keys_folder, file, utc_now(), with_keys, TerminalProgress())
