@@ -19,12 +19,11 @@ def backup(file: Path, *, folder: Path | None, database: str | None, with_keys: 
     """Write the backup and say what is in it, and where the keys are when they are not."""
     settings = _settings(folder, database)
     from tuneaccord.service.backup import back_up
-    from tuneaccord.service.connect import database_file
+    from tuneaccord.service.connect import need_database
     from tuneaccord.service.store import Store
     from tuneaccord.service.times import utc_now
 
-    if (at := database_file(settings.database_url)) is not None and not at.exists():
-        raise InputError(f"there is no database {at}. Say where the server keeps it, with --folder or --database.")
+    need_database(settings.database_url)
     if file.exists():
         raise InputError(f"{file} exists already. Give the backup another name, or delete that file first.")
     store = Store(settings.database_url)  # as it is: a server of an older version may be using it

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tuneaccord.cli.serve import need_web
-from tuneaccord.errors import InputError, TuneaccordError
+from tuneaccord.errors import TuneaccordError
 
 if TYPE_CHECKING:
     from tuneaccord.service.jobs import Jobs
@@ -24,14 +24,13 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  #: the last is not there on Windows
 def run(*, folder: Path | None, database: str | None) -> None:
     """Work until somebody stops it. The step under way is ended first; a second signal does not wait for it."""
     need_web()
-    from tuneaccord.service.connect import connect, database_file, shown
+    from tuneaccord.service.connect import connect, need_database, shown
     from tuneaccord.service.jobs import Jobs
     from tuneaccord.service.logs import configure
     from tuneaccord.service.settings import Settings
 
     settings = Settings.read(folder=folder, database=database)
-    if (at := database_file(settings.database_url)) is not None and not at.exists():
-        raise InputError(f"there is no database {at}. Say where the server keeps it, with --folder or --database.")
+    need_database(settings.database_url)
     configure(settings.log, settings.level)
     stop = _stop_signals()
     desk = connect(settings)

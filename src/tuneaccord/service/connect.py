@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tuneaccord.errors import first_line
+from tuneaccord.errors import InputError, first_line
 from tuneaccord.files import storage_error
 from tuneaccord.service.desk import Desk
 from tuneaccord.service.errors import Unavailable
@@ -71,6 +71,12 @@ def private_folder(folder: Path) -> Path:
     except OSError as error:
         raise storage_error(folder, error) from error
     return folder
+
+
+def need_database(url: str) -> None:
+    """Raise :class:`InputError` where the file of an SQLite database is not there, for who must not make a new one."""
+    if (file := database_file(url)) is not None and not file.exists():
+        raise InputError(f"there is no database {file}. Say where the server keeps it, with --folder or --database.")
 
 
 def database_file(url: str) -> Path | None:
