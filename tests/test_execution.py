@@ -85,14 +85,14 @@ def test_a_consumer_that_stops_early(two, tmp_path):
 
 @pytest.mark.slow
 def test_a_job_that_kills_every_worker_is_given_up():
-    notes = []
+    notes, others = [], 3
     with Processes(2) as executor:
         executor.note = notes.append
         with pytest.raises(TuneaccordError, match=r"a worker process died.*--workers 1"):
-            executor.map(die, range(4))
+            executor.map(die, range(others + 1))
         assert executor.map(cube, [3]) == [27]
         assert executor.workers == 1  # fewer, in case it was for lack of memory
-    assert RETRIES <= len(notes) <= RETRIES + 1  # one more when the first attempt finished something
+    assert RETRIES <= len(notes) <= RETRIES + others  # one more for each attempt that finished another job
 
 
 def kill_once(job):

@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import threading
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -208,3 +210,29 @@ def test_a_postgresql_that_crashes_and_comes_back(restartable_postgres, connecte
     desk.report(played.groups["support"], played.id, REPORTS["support"])
     restartable_postgres.restart("immediate")
     assert desk.session(played.id).reported == ("legal", "support")
+
+
+@pytest.fixture
+def refused_at_once(tmp_path):
+    """Two connections to a new file; the first holds it, and the second is told so without any wait."""
+    with (
+        closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None, check_same_thread=False)) as holder,
+        closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None, timeout=0)) as other,
+    ):
+        holder.execute("BEGIN EXCLUSIVE")
+        yield holder, other
+
+
+def test_a_new_file_that_another_process_switches_at_the_same_moment(refused_at_once):
+    holder, other = refused_at_once
+    let_go = threading.Timer(0.2, holder.execute, ["COMMIT"])
+    let_go.start()
+    database.write_ahead(other)
+    let_go.join()
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_new_file_that_stays_held_is_given_up(refused_at_once, monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.1)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        database.write_ahead(refused_at_once[1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import random
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,8 +93,26 @@ def _ping_after_a_pause(engine: sa.Engine) -> None:
 
 def _prepare(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say so, see _begin
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    write_ahead(connection)
+    for setting in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {setting}")
+
+
+def write_ahead(connection: sqlite3.Connection) -> None:
+    """Let an SQLite file be read while it is written; it stays so.
+
+    Two processes that switch a new file at the same moment each hold what the other needs. SQLite then refuses one of
+    them without the wait that it was given, so that wait is here.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.005, 0.05))  # not both at the same moment again
 
 
 def _begin(connection: sa.Connection) -> None:

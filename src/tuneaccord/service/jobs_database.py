@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +18,12 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 
 from tuneaccord.errors import InputError
+from tuneaccord.service.database import PATIENCE, write_ahead
 
 APPLICATION = "tuneaccord"
 #: raised when a job's steps change, so that no half-done job is continued by code that does not fit it
 VERSION = "1"
 SCHEMA = "tuneaccord_jobs"
-
-_PATIENCE = 30.0  # seconds that a write to an SQLite file waits for others
 
 _dbos_log = logging.getLogger("dbos")
 _dbos_log.setLevel(logging.WARNING)
@@ -70,9 +70,8 @@ class JobsDatabase:
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
-            with sqlite3.connect(self.file, timeout=_PATIENCE) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
-            connection.close()
+            with closing(sqlite3.connect(self.file, timeout=PATIENCE)) as connection:
+                write_ahead(connection)
         DBOS.migrate(self.url, schema=SCHEMA)
 
     def client(self) -> DBOSClient:
