@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,28 +119,48 @@ class Reply:
     status: int
     body: bytes
 
+    def read(self, to: str) -> Any:
+        """The answer as data, or as text where it is a page; raises on a refusal."""
+        if self.status >= 400:
+            raise RuntimeError(f"{to}: {self.status} {self.body[:300]!r}")
+        return json.loads(self.body) if self.body[:1] in b"{[" else self.body.decode()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent: written before its time begins, so that the server is what is measured."""
+
+    method: str
+    path: str
+    token: str | None = None
+    body: Any = None
+
+    def written(self, host: str) -> bytes:
+        """As it goes over the line."""
+        content = b"" if self.body is None else json.dumps(self.body).encode()
+        head = f"{self.method} /api/v1{self.path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n"
+        head += "Content-Type: application/json\r\n" if content else ""
+        head += f"Authorization: Bearer {self.token}\r\n" if self.token else ""
+        return f"{head}\r\n".encode() + content
+
 
 class Line:
-    """One party's connection. Next to nothing besides sending and reading, so that the server is what is measured."""
+    """One party's connection. Next to nothing besides sending and reading."""
 
     def __init__(self, url: str) -> None:
-        self._address = urlsplit(url)
+        self.address = urlsplit(url)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, method: str, path: str, token: str | None, body: Any) -> Reply:
-        """Send one request, on a new connection the first time, and read the answer."""
-        content = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._address.netloc}\r\nContent-Length: {len(content)}\r\n"
-        head += "Content-Type: application/json\r\n" if content else ""
-        head += f"Authorization: Bearer {token}\r\n" if token else ""
+    async def ask(self, written: bytes) -> Reply:
+        """Send one request, on a new connection the first time, and read the whole answer."""
         if self._streams is None or self._streams[0].at_eof():  # the server hangs up on who says nothing for long
-            self._streams = await asyncio.open_connection(self._address.hostname, self._address.port, limit=2**24)
+            self._streams = await asyncio.open_connection(self.address.hostname, self.address.port, limit=2**24)
         reader, writer = self._streams
-        writer.write(f"{head}\r\n".encode() + content)
-        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
-        answer = Reply(int(lines[0].split()[1]), await reader.readexactly(int(headers["content-length"])))
-        if headers.get("connection") == "close":
+        writer.write(written)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r")[0])
+        answer = Reply(int(head.split(b" ", 2)[1]), await reader.readexactly(length))
+        if b"connection: close" in head:
             self.close()
         return answer
 
@@ -169,12 +189,11 @@ class Party:
         for line in self._lines.values():
             line.close()
 
-    async def ask(self, method: str, path: str, token: str | None = None, body: Any = None, line: str = "") -> Any:
-        """One request by the provider, or on the line of a group; raises on a refusal."""
-        answer = await asyncio.wait_for(self._lines[line].ask(method, f"/api/v1{path}", token, body), _PATIENCE)
-        if answer.status >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status} {answer.body[:300]!r}")
-        return json.loads(answer.body) if answer.body[:1] in b"{[" else answer.body.decode()
+    async def ask(self, method: str, path: str, token: str | None = None, body: Any = None) -> Any:
+        """One request by the provider; raises on a refusal."""
+        request, line = Request(method, path, token, body), self._lines[""]
+        answer = await asyncio.wait_for(line.ask(request.written(line.address.netloc)), _PATIENCE)
+        return answer.read(f"{method} {path}")
 
     async def open(self, cells: tuple[int, int]) -> None:
         """A session with an invitation for each group."""
@@ -184,20 +203,24 @@ class Party:
         self.path = f"/sessions/{self.id}"
         await self.ask("POST", f"{self.path}/open", self.provider)
 
-        async def invite(group: str) -> None:
-            answer = await self.ask("POST", f"{self.path}/invitations", self.provider, {"group": group}, group)
+        def invite(group: str) -> Request:
+            return Request("POST", f"{self.path}/invitations", self.provider, {"group": group})
+
+        def invited(group: str, answer: dict) -> None:
             self.invitations[group] = answer["invitation"]
 
-        await self._all(invite, 16)
+        await self._all(invite, invited, 16)
 
     async def all_join(self, at_once: int) -> Times:
         """Each group uses its invitation."""
 
-        async def join(group: str) -> None:
-            answer = await self.ask("POST", "/join", None, {"invitation": self.invitations[group]}, group)
+        def join(group: str) -> Request:
+            return Request("POST", "/join", None, {"invitation": self.invitations[group]})
+
+        def joined(group: str, answer: dict) -> None:
             self.tokens[group] = answer["token"]
 
-        return await self._all(join, at_once)
+        return await self._all(join, joined, at_once)
 
     async def begin(self) -> None:
         """Freeze a pool of (prompts, replies) and take reports."""
@@ -212,10 +235,11 @@ class Party:
     async def all_look(self, at_once: int) -> Times:
         """Each group asks how the session stands."""
 
-        async def look(group: str) -> None:
-            await self.ask("GET", self.path, self.tokens[group], None, group)
+        def looked(group: str, answer: dict) -> None:
+            if answer["you"]["name"] != group:
+                raise RuntimeError(f"{group} was taken for {answer['you']}")
 
-        return await self._all(look, at_once)
+        return await self._all(lambda group: Request("GET", self.path, self.tokens[group]), looked, at_once)
 
     async def all_report(self, at_once: int) -> Times:
         """Each group reports a size and a table of scores."""
@@ -225,10 +249,10 @@ class Party:
             for group in self.groups
         }
 
-        async def report(group: str) -> None:
-            self.proofs[group] = await self.ask("PUT", f"{self.path}/report", self.tokens[group], reports[group], group)
+        def report(group: str) -> Request:
+            return Request("PUT", f"{self.path}/report", self.tokens[group], reports[group])
 
-        return await self._all(report, at_once)
+        return await self._all(report, self.proofs.__setitem__, at_once)
 
     async def log(self) -> list[dict]:
         """The session's log."""
@@ -249,28 +273,46 @@ class Party:
     async def all_invoices(self, at_once: int) -> tuple[Times, Times]:
         """Each group reads its share, and the first two hundred their invoice as a page."""
 
-        async def share(group: str) -> None:
-            told = await self.ask("GET", f"{self.path}/shares/{quote(group)}", self.tokens[group], None, group)
-            self.readable += told["group"] == group and told["report"] == self.proofs[group]["report"]
+        def share(group: str) -> Request:
+            return Request("GET", f"{self.path}/shares/{quote(group)}", self.tokens[group])
 
-        async def invoice(group: str) -> None:
-            page = await self.ask("GET", f"{self.path}/invoices/{quote(group)}", self.tokens[group], None, group)
+        def told(group: str, answer: dict) -> None:
+            self.readable += answer["group"] == group and answer["report"] == self.proofs[group]["report"]
+
+        def invoice(group: str) -> Request:
+            return Request("GET", f"{self.path}/invoices/{quote(group)}", self.tokens[group])
+
+        def invoiced(group: str, page: str) -> None:
             if group not in page:
                 raise RuntimeError(f"the invoice of {group} is not its own")
 
-        return await self._all(share, at_once), await self._all(invoice, at_once, self.groups[:200])
+        shares = await self._all(share, told, at_once)
+        return shares, await self._all(invoice, invoiced, at_once, self.groups[:200])
 
-    async def _all(self, act: Callable[[str], Awaitable[None]], at_once: int, groups: list[str] | None = None) -> Times:
-        """``act`` for each group, so many at the same time; a request's time begins when it is sent."""
-        times, free = Times(), asyncio.Semaphore(at_once)
+    async def _all(
+        self,
+        request: Callable[[str], Request],
+        keep: Callable[[str, Any], None],
+        at_once: int,
+        groups: list[str] | None = None,
+    ) -> Times:
+        """A request of each group, so many at the same time, each timed from its sending to the end of its answer.
+
+        What was answered is looked at afterwards.
+        """
+        groups, times, free = groups or self.groups, Times(), asyncio.Semaphore(at_once)
+        written = {group: request(group).written(self._lines[group].address.netloc) for group in groups}
+        answers: dict[str, Reply] = {}
 
         async def one(group: str) -> None:
             async with free:
                 began = time.perf_counter()
-                await act(group)
+                answers[group] = await asyncio.wait_for(self._lines[group].ask(written[group]), _PATIENCE)
                 times.each.append(time.perf_counter() - began)
 
         began = time.perf_counter()
-        await asyncio.gather(*(one(group) for group in groups or self.groups))
+        await asyncio.gather(*(one(group) for group in groups))
         times.together = time.perf_counter() - began
+        for group, answer in answers.items():
+            keep(group, answer.read(f"the request of {group}"))
         return times

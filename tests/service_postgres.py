@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from free_ports import free_port
 
 SERVER = "TUNEACCORD_TEST_POSTGRES"  #: URL of a server to use instead, as a user that may create databases
 EVERYTHING = "TUNEACCORD_ALL_TESTS"  #: 1 where a missing program fails the tests instead of skipping them
@@ -27,10 +27,7 @@ class Server:
     """A running server: ``url(name)`` of one of its databases, ``restart()``."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.bin = folder, programs()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.folder, self.bin, self.port = folder, programs(), free_port()
 
     def create(self) -> None:
         """Make the files of the server. No file is forced to disk: they are thrown away."""
@@ -45,11 +42,11 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        self._as_owner("pg_ctl", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"), "-w", "start")
+        self._control("-l", str(self.folder / "log"), "start")
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop; ``immediate`` as in a crash."""
-        self._as_owner("pg_ctl", "-D", str(self.folder / "data"), "-w", "-m", mode, "stop")
+        self._control("-m", mode, "stop")
 
     def restart(self, mode: str = "immediate") -> None:
         """Stop as in a crash, and start again."""
@@ -59,6 +56,9 @@ class Server:
     def url(self, name: str = "postgres") -> str:
         """The URL of a database."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    def _control(self, *arguments: str) -> None:
+        self._as_owner("pg_ctl", "-D", str(self.folder / "data"), "-w", "-t", "300", *arguments)
 
     def _as_owner(self, program: str, *arguments: str) -> None:
         user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}

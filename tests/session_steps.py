@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from tuneaccord.service import tables
 from tuneaccord.service.desk import Desk
+from tuneaccord.service.errors import Invalid, WrongState
 from tuneaccord.service.keys import read_keys
 from tuneaccord.service.store import Store
 from tuneaccord.service.times import stamp
@@ -23,6 +24,18 @@ def desk_at(folder, url=None):
 def in_seconds(seconds):
     """A time as the log writes it."""
     return stamp(datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+def in_time(move, seconds=(1.0, 8.0, 64.0)):
+    """A deadline so soon with which ``move(deadline)`` is made; later where it had passed before, on a slow machine."""
+    for wait in seconds[:-1]:
+        try:
+            move(deadline := in_seconds(wait))
+            return deadline
+        except (Invalid, WrongState):
+            continue
+    move(deadline := in_seconds(seconds[-1]))
+    return deadline
 
 
 def opened(desk, names=tuple(SCORES), **terms):
@@ -51,7 +64,7 @@ def kinds(desk, session_id):
         return [entry.kind for entry in desk.store.entries(connection, session_id)]
 
 
-def until(condition, seconds=20.0):
+def until(condition, seconds=120.0):
     """Wait for it, and fail when it does not come."""
     end = time.monotonic() + seconds
     while not condition():

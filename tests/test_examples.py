@@ -20,7 +20,7 @@ def test_there_are_examples():
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-W", "error", path], capture_output=True, text=True, cwd=tmp_path, timeout=100
+        [sys.executable, "-W", "error", path], capture_output=True, text=True, cwd=tmp_path, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -151,7 +151,10 @@ def number_of_worker(_):
 @pytest.mark.slow
 def test_workers_are_numbered(two):
     """So that each can take a GPU of its own."""
-    assert set(two.map(number_of_worker, range(6))) == {"0", "1"}
+    found, end = set(), time.monotonic() + 120
+    while len(found) < 2 and time.monotonic() < end:  # one may do all of the work while the other still starts
+        found |= set(two.map(number_of_worker, range(4)))
+    assert found == {"0", "1"}
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal masks")
@@ -208,7 +211,7 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path, sent):
         assert workers
         assert all(map(alive, workers))
         child.send_signal(sent)
-        child.wait(timeout=120)
+        child.wait(timeout=600)
         until(lambda: not any(map(alive, workers)), "workers outlive their parent")
 
 

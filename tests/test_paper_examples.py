@@ -23,7 +23,7 @@ def run(*command, cwd):
         capture_output=True,
         text=True,
         cwd=cwd,
-        timeout=200,
+        timeout=900,
         env=environment,
     )
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -88,6 +89,42 @@ def test_no_cluster(monkeypatch):
         Ray(2)
 
 
+@pytest.mark.parametrize(
+    ("errors", "started"),
+    [(0, True), (2, True), (3, False)],
+)
+def test_a_cluster_that_is_slow_to_start_is_started_again(errors, started):
+    """As on a machine that is too busy: Ray's words for it, without the half minute."""
+    left = ["The current node timed out during startup. This could happen because ..."] * errors
+    asked, ended = [], []
+
+    def init(**options):
+        asked.append(options)
+        if left:
+            raise Exception(left.pop())
+
+    ray = SimpleNamespace(init=init, shutdown=lambda: ended.append(1))
+    if started:
+        ray_workers._patiently(ray, {"num_cpus": 2})
+    else:
+        with pytest.raises(Exception, match="timed out during startup"):
+            ray_workers._patiently(ray, {"num_cpus": 2})
+    assert asked == [{"num_cpus": 2}] * min(errors + 1, 3)
+    assert len(ended) == min(errors, 2)
+
+
+def test_what_is_not_slowness_is_told_at_once():
+    asked = []
+
+    def init(**options):
+        asked.append(options)
+        raise ConnectionError("no such cluster")
+
+    with pytest.raises(ConnectionError):
+        ray_workers._patiently(SimpleNamespace(init=init), {})
+    assert len(asked) == 1
+
+
 CHILD = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -115,7 +152,7 @@ def test_nothing_is_left_when_the_parent_is_stopped(tmp_path, sent):
         assert all(map(alive, workers))
         time.sleep(0.5)
         child.send_signal(sent) if sent == signal.SIGKILL else os.killpg(child.pid, sent)
-        child.wait(timeout=120)
+        child.wait(timeout=600)
         assert child.returncode == (130 if sent == signal.SIGINT else -sent), child.stderr.read()
         until(lambda: not any(map(alive, workers)), "workers outlive their parent")
 
@@ -128,6 +165,6 @@ def started(script: Path) -> tuple[subprocess.Popen, list[int]]:
         )
         if workers := [int(number) for number in child.stdout.readline().split()]:
             break
-        _, errors = child.communicate(timeout=120)
+        _, errors = child.communicate(timeout=600)
         assert "timed out during startup" in errors, errors
     return child, workers

@@ -25,6 +25,7 @@ from tuneaccord.execution import WorkerDied, Workers
 SHARED_BYTES = 1 << 16
 #: of memory that a local cluster keeps for them
 _STORE_BYTES = 512 << 20
+_STARTS = 3  #: how often a local cluster is started that was too slow to come up
 
 
 class Ray(Workers):
@@ -86,6 +87,8 @@ class Ray(Workers):
             return ray
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # its handler would take SIGTERM away from a process that connects in a thread, and leave none when it goes
+        os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import ray
@@ -99,7 +102,7 @@ class Ray(Workers):
         here = {"num_cpus": self.workers, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
         where = {"address": self.address} if self.address else {"address": "local", **here}
         try:
-            ray.init(**where, log_to_driver=False, logging_level=logging.CRITICAL)
+            _patiently(ray, {**where, "log_to_driver": False, "logging_level": logging.CRITICAL})
         except Exception as error:  # Ray raises many unrelated types
             reason = first_line(error)
             named = self.address or "on this machine"
@@ -118,6 +121,18 @@ class Ray(Workers):
 
             ray.shutdown()
         self._ours, self._task = False, None
+
+
+def _patiently(ray: Any, options: dict[str, Any]) -> None:
+    """``ray.init``, again where a busy machine needs more than the half minute that Ray gives its own processes."""
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:
+            if not left or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
 
 
 def _pack(job: Any, shared: dict[int, Any], put) -> tuple[bytes, list[Any]]:

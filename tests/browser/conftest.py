@@ -25,9 +25,15 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def serving(tmp_path_factory):
+def server_folder(tmp_path_factory):
+    """Where the server keeps its data, and its ``log``."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def serving(server_folder):
     """A server with real jobs: (address, operator's link)."""
-    with served(tmp_path_factory.mktemp("server")) as found:
+    with served(server_folder) as found:
         yield found
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser_play import EVIL, PATIENCE, PHONE, Visitor
+from browser_play import EVIL, PHONE, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -18,9 +18,8 @@ class Window(Visitor):
 
     def shot(self, name):
         self.page.wait_for_timeout(250)
-        self.page.screenshot(path=self.shots / f"classroom-{name}.png", full_page=True, timeout=3 * PATIENCE)
-        width, room = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        assert width <= room, f"{name} is {width} wide, there is room for {room}"
+        self.page.screenshot(path=self.shots / f"classroom-{name}.png", full_page=True)
+        self.fits(name)
 
     def landed(self):
         """Forget the pages that were left: the browser gives their content no more."""
@@ -125,6 +124,7 @@ def _first_round(teacher, phones, link):
     ada.see("number 2 from this page")
     ada.shot("report-phone")
     assert ada.unreachable() == set()
+    _reloaded(ada)
     teacher.shot("reporting-projector")
     for phone in phones.values():  # nothing of a result may be told before the reveal
         assert phone.page.locator("text=/would have|utility/i").count() == 0
@@ -147,6 +147,28 @@ def _first_round(teacher, phones, link):
     ben.see("You told the truth where nobody pays")
     evil.see("You did not report")
     assert EVIL[:80] in page.locator(".board").first.inner_text()
+
+
+def _reloaded(phone):
+    """A page that is loaded again says that a report is sealed; it is not replaced by a form that nobody touched."""
+    phone.received()
+    phone.page.reload()
+    phone.see("Your report is in (size 15, not the truth)")  # this tab remembers
+    assert phone.page.get_by_label("Your size, as you report it").input_value() == "15"
+    phone.press("Send my report")
+    phone.see("Nothing was changed: your report is in already")
+    phone.page.evaluate("sessionStorage.clear()")
+    phone.received()
+    phone.page.reload()
+    phone.page.get_by_role("heading", name="Your report is sealed").wait_for()
+    phone.page.wait_for_timeout(1000)  # the tab was asked for its copy meanwhile
+    assert phone.page.get_by_role("button", name="Send my report").count() == 0
+    phone.shot("reloaded-phone")
+    assert phone.unreachable() == set()
+    phone.press("Change my report")
+    phone.see("A report of yours is sealed")
+    phone.press("Send my report")
+    phone.see("Nothing was changed: the report that is sealed still counts")
 
 
 def _nothing_of_others(teacher, phones):

@@ -60,6 +60,7 @@ def test_other_groups_stay_secret(rooms, serving):
 
     provider.press("Close now and settle", "Yes, close")
     provider.page.get_by_role("button", name="Publish", exact=True).wait_for()
+    provider.page.get_by_role("img", name="Value, payment and utility of each group").wait_for()
     clients["provider"].wait("settled")
     ours.page.wait_for_timeout(3000)  # two looks for news
     share = clients["provider"].share("ours")

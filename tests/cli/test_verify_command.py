@@ -89,6 +89,28 @@ def test_what_is_no_receipt_has_exit_status_2(files, tmp_path):
         assert result.stderr.count("\n") == 1
 
 
+def test_two_proofs_that_cannot_be_compared_are_not_verified(files):
+    numbers = {
+        name: json.loads((files / f"proof-{name}.json").read_text())["entry"]["number"]
+        for name in ("earlier", "legal", "support", "marketing")
+    }
+    first, second, *_, last = sorted(numbers, key=numbers.get)
+    result = run(files / f"proof-{first}.json", "--with", files / f"proof-{last}.json")
+    assert result.exit_code == 2
+    assert "All checks hold" not in result.stdout
+    assert result.stderr.startswith("error: the two proofs were not compared: log entries ")
+    assert result.stderr.endswith("Give a receipt of this session: --with FILE\n")
+    shown = run(files / f"proof-{first}.json", "--with", files / f"proof-{last}.json", "--json")
+    assert (shown.exit_code, json.loads(shown.stdout)["holds"]) == (2, False)
+    result = run(files / f"proof-{first}.json", "--with", files / f"proof-{second}.json")
+    assert result.exit_code == 0
+    assert f"log entry {numbers[second]} follows on entry {numbers[first]}" in " ".join(result.stdout.split())
+    alone = run(files / "proof-legal.json")
+    assert alone.exit_code == 0
+    assert "a proof alone does not show" in " ".join(alone.stdout.split())
+    assert "All checks hold, 1 could not be made." in alone.stdout
+
+
 def test_names_cannot_steer_the_terminal(files, tmp_path):
     data = json.loads((files / "legal.json").read_text())
     data["holder"]["name"] = "\x1b[31m[red]"

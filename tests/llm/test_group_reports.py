@@ -60,7 +60,7 @@ def test_a_block_is_stopped(block):
 @pytest.mark.slow
 def test_a_block_that_catches_everything_is_stopped_the_next_time():
     done = []
-    with within(0.05):
+    with within(0.5):  # not before it has begun
         swallow()
         done.append(1)
     assert done == [1]
@@ -78,7 +78,7 @@ def test_a_block_in_another_thread_is_stopped():
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(20)
+    thread.join(120)
     assert caught == [1]
 
 

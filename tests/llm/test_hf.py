@@ -60,7 +60,7 @@ def test_a_hub_model_without_a_connection(tmp_path, monkeypatch):
     start = time.monotonic()
     with pytest.raises(ModelError, match=r"hub model 'owner/model' could not be .* model: smollm2-135m-instruct"):
         hf.find("owner/model", tmp_path)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Out of memory, a batch halves itself: the same results up to rounding, and a line that says so."""
 
 import gc
+import os
 import resource
 import subprocess
 import sys
@@ -134,8 +135,9 @@ print(len(drawn), memory._fitted.get("sampling"))
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_AS") or sys.platform != "linux", reason="needs /proc and RLIMIT_AS")
 def test_a_process_that_may_not_have_more(tiny_model):
     """20,000 replies need far more than 96 MB."""
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}  # each thread reserves memory of its own
     run = subprocess.run(
-        [sys.executable, "-c", LIMITED, tiny_model], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", LIMITED, tiny_model], capture_output=True, text=True, check=False, timeout=600, env=alone
     )
     assert run.returncode == 0, run.stderr[-2000:]
     drawn, size = run.stdout.split()

@@ -160,7 +160,7 @@ def test_the_term_sheet_is_one_printed_page(tmp_path, paper):
             f"--print-to-pdf={printed}",
             f"file://{sheet}",
         ]
-        subprocess.run(command, check=True, capture_output=True, timeout=90)
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
         assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 1
 
 

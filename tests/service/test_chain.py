@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tuneaccord.artifacts import digest_of
+from tuneaccord.artifacts import canonical_json, digest_of
 from tuneaccord.service.chain import commitment, first_fault, genesis, new_salt, sealed_entry
 from tuneaccord.service.sealing import Told
 
@@ -83,3 +83,4 @@ def test_what_is_sealed_and_committed_to_is_the_report(report):
     proof = told.proof("s", entry)
     assert proof["digest"] == digest_of({key: value for key, value in proof.items() if key != "digest"})
     assert (proof["group"], proof["commitment"], proof["report"]) == ("legal", told.commitment, report)
+    assert proof.text == canonical_json(proof)

@@ -429,6 +429,15 @@ def test_jobs_hear_of_each_move(desk):
     assert heard[-1] == "frozen"
 
 
+def test_jobs_hear_of_no_report(desk):
+    played, heard = play(desk, "reporting"), []
+    desk.after = lambda session: heard.append(session.deadline)
+    desk.report(played.groups["legal"], played.id, REPORTS["legal"])
+    assert heard == []
+    desk.move_deadline(played.provider, played.id, "2100-01-01T00:00:00Z")
+    assert heard == ["2100-01-01T00:00:00.000Z"]
+
+
 def test_codes_and_tokens_are_long_enough():
     assert len({tokens.new_token() for _ in range(100)}) == 100
     assert len({tokens.new_code() for _ in range(100)}) == 100

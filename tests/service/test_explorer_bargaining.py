@@ -96,6 +96,21 @@ def test_the_map_is_what_is_played_in_each_cell(deal):
     assert found["here"] == [deal.shares[0], deal.firms[0].entry]
 
 
+@pytest.mark.parametrize("share", [0.6, 0.9])
+def test_the_map_is_drawn_at_the_share_of_the_slider(share):
+    """Where no side of the map is a share, moving the share draws another map: what the game itself plays there."""
+    deal = replace(with_share(REGIMES_GAME, 0, share), across="legal.outside", upwards="legal.entry_cost")
+    found = mapped(deal)
+    across, upwards = found["values"]
+    drawn = charts.map_figure(found, "legal")["data"][0]["z"]  # rows upwards, columns across
+    rng = np.random.default_rng(1)
+    for i, j in zip(rng.integers(len(across), size=8), rng.integers(len(upwards), size=8), strict=True):
+        play = with_firm_fields(deal, 0, outside=across[i], entry=upwards[j]).game().play({"legal": share})
+        assert REGIMES[drawn[j][i]] == play.regimes["legal"]
+    assert f"share of {100 * share:g}% of the legal revenue" in charts.map_words(found)
+    assert drawn != charts.map_figure(mapped(with_share(deal, 0, 0.4)), "legal")["data"][0]["z"]
+
+
 def test_solutions_and_the_pareto_set():
     row = solved(ONE.game(), Nash())
     assert row["agreement"]["shares"]["medical"] == pytest.approx(0.622839, abs=1e-6)  # the README's

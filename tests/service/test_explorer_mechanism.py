@@ -1,5 +1,6 @@
 """The mechanism explorer's numbers, words and figures, without a browser."""
 
+import itertools
 import json
 import math
 
@@ -14,19 +15,17 @@ from tuneaccord import SizeMisreport, settle, what_if
 from tuneaccord.config.market import read_market
 from tuneaccord.errors import InputError
 from tuneaccord.service.pages import charts_mechanism as charts
+from tuneaccord.service.pages.mechanism_address import market_yaml, query_of, query_pairs, scene_of
 from tuneaccord.service.pages.mechanism_numbers import curves, outcome, truth_of
 from tuneaccord.service.pages.mechanism_state import (
     BENDS,
     DIVERGENCES,
     OPPOSED,
+    PAYMENTS,
     README,
     Group,
     Scene,
-    market_yaml,
-    query_of,
-    query_pairs,
     random_scene,
-    scene_of,
     with_cell,
     with_group,
     with_responses,
@@ -122,13 +121,74 @@ def test_the_widest_settings_stay_finite():
             )
 
 
-@pytest.mark.parametrize("scene", [README, OPPOSED, ODD, random_scene(7, groups=5, responses=6)])
+def charged_by_hand(scene, payment, size, rewards):
+    """What the liar is charged under KL for a report, by the rule's formula and the policy's alone."""
+    base, mine = np.array(scene.base) / sum(scene.base), scene.liar
+    sizes = np.array([group.size for group in scene.groups])
+    told = np.array([group.rewards for group in scene.groups], float)
+    sizes[mine], told[mine] = size, rewards
+
+    def most(members):
+        score = sum((sizes[i] * told[i] for i in members), np.zeros(len(base)))
+        return scene.strength * math.log(base @ np.exp(score / scene.strength))
+
+    everybody = range(len(sizes))
+    mass = base * np.exp(sizes @ told / scene.strength)
+    policy = mass / mass.sum()
+    if payment == "CostShare":
+        return scene.strength * float(policy @ np.log(policy / base)) * sizes[mine] / sizes.sum()
+    if payment == "Free":
+        return 0.0
+    orders = list(itertools.permutations(everybody))
+    added = [most(order[: order.index(mine) + 1]) - most(order[: order.index(mine)]) for order in orders]
+    return size * float(told[mine] @ policy) - sum(added) / len(orders)  # Shapley
+
+
+@pytest.mark.parametrize("payment", [kind for kind in PAYMENTS if kind != "Externality"])
+def test_other_payments_are_what_their_formulas_say(payment):
+    """Plotted numbers by a second route, and the point of the paper: with these the lie pays."""
+    scene = replace(README, payment=payment, factor=2.0)
+    own = README.groups[2]
+    found, lines = outcome(scene), curves(scene)
+    truth = charged_by_hand(scene, payment, own.size, own.rewards)
+    assert found["groups"][2]["payment"] == pytest.approx(truth, abs=1e-12)
+    lied = charged_by_hand(scene, payment, 2 * own.size, own.rewards)
+    assert found["groups"][2]["lied_payment"] == pytest.approx(lied, abs=1e-12)
+    for factor, change in zip(lines["size"]["at"], lines["size"]["payment"], strict=True):
+        expected = charged_by_hand(scene, payment, factor * own.size, own.rewards) - truth
+        assert change == pytest.approx(expected, abs=1e-9)
+    plotted = charts.lie_figure(scene, lines, "size")["data"][1]
+    assert (plotted["name"], plotted["y"]) == ("payment", lines["size"]["payment"])
+    assert max(lines["size"]["utility"]) > 0.01  # arcade's best size is not its own
+    assert scene_of(query_pairs(query_of(scene))) == scene
+    assert not [one for one in found["guarantees"] if one["name"] == "truthful" and one["status"] == "exact"]
+
+
+def test_the_verdict_knows_the_payment():
+    free = replace(README, payment="Free")
+    assert verdict(outcome(free)) == "Nobody pays: the lie changes what it gets by +0.870. Lying would have helped."
+    assert "With a share of the price to pay: " in verdict(outcome(replace(README, payment="CostShare")))
+
+
+@pytest.mark.parametrize("payment", PAYMENTS)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_every_payment_has_an_answer_everywhere(divergence, payment):
+    groups = (Group("a", 20.0, (1.0, 0.0)), Group("b", 0.1, (0.0, 1.0)), Group("c", 1.0, (0.0, 0.0)))
+    for strength in (0.05, 20.0):
+        scene = Scene((1.0, 3.0), groups, divergence, strength, 1, 2.0, payment=payment)
+        json.dumps(charts.groups_figure(outcome(scene)), allow_nan=False)
+
+
+OTHERWISE = replace(README, payment="CostShare")
+
+
+@pytest.mark.parametrize("scene", [README, OPPOSED, ODD, OTHERWISE, random_scene(7, groups=5, responses=6)])
 def test_an_address_and_a_file_hold_the_market(scene, tmp_path):
     assert scene_of(query_pairs(query_of(scene))) == scene
     path = tmp_path / "market.yaml"
     path.write_text(market_yaml(scene))
     market = read_market(path)
-    expected = settle(scene.space(), scene.reports())
+    expected = settle(scene.space(), scene.reports(), payment=scene.payment_rule)
     assert market.settle().payments == expected.payments
 
 
@@ -146,6 +206,7 @@ def test_an_address_and_a_file_hold_the_market(scene, tmp_path):
         ("base=1,1&group=1:0,1:a&group=1:0,1:b&alpha=1e9", "alpha must be between"),
         ("base=1,1&group=1:0,1:a&group=1:0,1:b&liar=2", "liar"),
         ("base=1,1&group=1:0,1:a&group=1:0,1:b&bend=x", "bend"),
+        ("base=1,1&group=1:0,1:a&group=1:0,1:b&payment=Externalty", "Did you mean 'Externality'"),
         ("base=1,1&group=1:0,1:a&group=1:0,1:" + 41 * "b", "40 characters"),
         ("base=" + ",".join(["1"] * 900) + "&group=1:0,1:a&group=1:0,1:b", "responses"),
     ],

@@ -58,6 +58,11 @@ def test_text_and_curves_stand_out_from_the_paper(selector):
             assert contrast(curve, colours[ground]) >= 3.0, (curve, ground)  # WCAG 2.2, graphics
 
 
+def test_a_refusal_is_dark_where_other_pages_are():
+    block = re.search(r"prefers-color-scheme: dark\) \{\s*body.alone \{(.*?)\}", CSS, re.S).group(1)
+    assert dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) == theme("body.body--dark")
+
+
 @pytest.mark.slow
 def test_the_addresses_answer_and_name_no_other_server(browser):
     for address in ("/", "/mechanism", "/bargaining", "/reports", "/reports/1"):

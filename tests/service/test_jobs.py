@@ -4,12 +4,15 @@ import sqlite3
 import threading
 
 import pytest
-from session_steps import desk_at, in_seconds, in_state, kinds, opened, reporting, until
+import sqlalchemy as sa
+from session_steps import desk_at, in_seconds, in_state, in_time, kinds, opened, reporting, until
 
+from tuneaccord.service import tables
+from tuneaccord.service.errors import WrongState
 from tuneaccord.service.jobs import Jobs, Pace
 from tuneaccord.service.server import Server
 
-FAST = Pace(sweep=0.2, poll=0.05, silence=2.0, grace=5.0)
+FAST = Pace(sweep=0.2, poll=0.05, silence=2.0, grace=60.0)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +36,9 @@ def ids(jobs, name):
 
 @pytest.mark.slow
 def test_deadline_settlement_and_publication_come_by_themselves(desk, jobs):
-    soon = in_seconds(0.7)
-    name, _, _ = reporting(desk, soon, soon)
+    made = []
+    soon = in_time(lambda due: made.append(reporting(desk, due, due)))
+    ((name, _, _),) = made
     until(in_state(desk, name, "published"))
     assert kinds(desk, name)[-7:] == ["reported"] * 3 + ["closed", "settling", "settled", "published"]
     assert desk.session(name).at >= soon
@@ -56,9 +60,16 @@ def test_asking_often_starts_one_job(desk, jobs):
 
 @pytest.mark.slow
 def test_a_moved_deadline_starts_a_new_timer_and_the_old_one_does_nothing(desk, jobs):
-    name, provider, _ = reporting(desk, first := in_seconds(1.0))
-    until(lambda: len(ids(jobs, name)) == 1)
-    desk.move_deadline(provider, name, far := in_seconds(3600))
+    made, far = [], in_seconds(3600)
+
+    def begun_and_moved(due):
+        name, provider, _ = reporting(desk, due, reports=False)
+        until(lambda: len(ids(jobs, name)) == 1)
+        desk.move_deadline(provider, name, far)
+        made.append((name, provider))
+
+    first = in_time(begun_and_moved)
+    ((name, provider),) = made
     until(
         lambda: all(job.status == "SUCCESS" for job in jobs.starter.listed(workflow_id_prefix=f"close:{name}:{first}"))
     )
@@ -68,16 +79,38 @@ def test_a_moved_deadline_starts_a_new_timer_and_the_old_one_does_nothing(desk, 
 
 
 @pytest.mark.slow
+def test_a_session_without_a_report_fails_at_its_deadline_in_words(desk, jobs):
+    name, provider, _ = reporting(desk, in_seconds(3600), reports=False)
+    with pytest.raises(WrongState, match="nobody has reported"):
+        desk.close(provider, name)
+    in_time(lambda due: desk.move_deadline(provider, name, due))
+    until(in_state(desk, name, "failed"))
+    assert kinds(desk, name)[-3:] == ["closed", "settling", "failed"]
+    assert desk.session(name).reason == "nobody reported, so there is nothing to settle. Open another session."
+    with pytest.raises(WrongState, match="trying again would fail again"):
+        desk.try_again(provider, name)
+
+
+@pytest.mark.slow
 def test_a_settlement_that_cannot_be_computed_fails_in_words_and_can_be_tried_again(desk, jobs):
-    name, provider, _ = reporting(desk, reports=False)
+    name, provider, _ = reporting(desk)
+    report = sa.update(tables.documents).where(tables.documents.c.session_id == name)
+    sealed = desk.store.documents(name, "report/")
+    with desk.store.writing() as connection:
+        connection.execute(report.values(content=b"what the disk made of it"))
     desk.close(provider, name)
     until(in_state(desk, name, "failed"))
-    assert desk.session(name).reason == "nobody reported, so there is nothing to settle. Open another session."
+    assert "report" in desk.session(name).reason
     desk.try_again(provider, name)
     until(lambda: kinds(desk, name).count("failed") == 2)
     assert kinds(desk, name)[-5:] == ["settling", "failed", "tried again", "settling", "failed"]
-    assert desk.session(name).attempts == 2
     assert sorted(ids(jobs, name)) == [f"settle:{name}:v1", f"settle:{name}:v1:again-1"]
+    with desk.store.writing() as connection:
+        for document, content in sealed.items():
+            connection.execute(report.where(tables.documents.c.name == document).values(content=content))
+    desk.try_again(provider, name)
+    until(in_state(desk, name, "settled"))
+    assert desk.session(name).attempts == 3
 
 
 @pytest.mark.slow
@@ -103,13 +136,13 @@ def test_a_cancelled_session_is_left_alone(desk, jobs, monkeypatch):
 
     def waiting(self, session_id, attempt):
         at_work.set()
-        assert cancelled.wait(10)
+        assert cancelled.wait(120)
         compute(self, session_id, attempt)
 
     monkeypatch.setattr(Server, "compute", waiting)
     name, provider, _ = reporting(desk)
     desk.close(provider, name)
-    assert at_work.wait(10)
+    assert at_work.wait(120)
     desk.cancel(provider, name, "we found another way")
     cancelled.set()
     until(lambda: not jobs.serving.running)

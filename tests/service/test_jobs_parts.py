@@ -1,14 +1,17 @@
 """The parts of the jobs that need no workflow: which jobs a session needs, signs of life, patience with databases."""
 
+import subprocess
+import sys
 import threading
 
+import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from tuneaccord.errors import InputError
-from tuneaccord.service import jobs_patience
+from tuneaccord.service import jobs_database, jobs_patience
 from tuneaccord.service.errors import Unavailable
-from tuneaccord.service.jobs_database import JobsDatabase
+from tuneaccord.service.jobs_database import SCHEMA, JobsDatabase
 from tuneaccord.service.jobs_patience import Stopping, Superseded, attempted
 from tuneaccord.service.jobs_tasks import KINDS, Started, Task, next_id, task_of
 from tuneaccord.service.jobs_workers import Heartbeats, new_executor
@@ -149,3 +152,37 @@ def test_jobs_need_a_database_that_outlives_the_process(url):
 
 def test_a_password_is_not_shown():
     assert "secret" not in repr(JobsDatabase.beside("postgresql://us:secret@db/x"))
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_make_the_tables_of_jobs_once(database_url):
+    code = (
+        "import sys; from tuneaccord.service.jobs_database import JobsDatabase; sys.stdin.read(1); "
+        "database = JobsDatabase.beside(sys.argv[1]); database.prepare(); client = database.client(); "
+        "print(client.list_workflows()); client.destroy()"
+    )
+    command = [sys.executable, "-c", code, database_url]
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for one in running:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    assert [one.communicate(timeout=600)[0] for one in running] == ["[]\n"] * 4
+    assert [one.returncode for one in running] == [0] * 4
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_one_process_makes_the_tables_of_jobs_however_long_another_takes(postgres_url):
+    """DBOS's own lock is not waited for longer than half a minute."""
+    making = threading.Thread(target=JobsDatabase.beside(postgres_url).prepare)
+    made = f"SELECT 1 FROM information_schema.schemata WHERE schema_name = '{SCHEMA}'"
+    with psycopg.connect(postgres_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [jobs_database._LOCK])
+        making.start()
+        making.join(1.0)
+        assert making.is_alive()
+        assert other.execute(made).fetchone() is None
+        other.execute("SELECT pg_advisory_unlock(%s)", [jobs_database._LOCK])
+        making.join(600)
+        assert not making.is_alive()
+        assert other.execute(made).fetchone() == (1,)

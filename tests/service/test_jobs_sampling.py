@@ -65,10 +65,10 @@ def test_the_session_is_frozen_by_the_job_and_progress_is_seen(connected, source
     told = []
     monkeypatch.setattr(desk.store, "set_progress", lambda *given: told.append(given[1:4]))
     name, provider, _ = opened(desk, sampling=source)
-    jobs = Jobs(desk, pace=Pace(sweep=0.2, poll=0.05, silence=2, grace=5), sampling=place)
+    jobs = Jobs(desk, pace=Pace(sweep=0.2, poll=0.05, silence=2, grace=60), sampling=place)
     jobs.start()
     desk.sample(provider, name)
-    until(in_state(desk, name, "frozen"), 60)
+    until(in_state(desk, name, "frozen"))
     jobs.stop()
     assert kinds(desk, name)[-2:] == ["sampling", "frozen"]
     assert desk.pool(name)[0]["source"]["model"] == source["model"]

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 
 import pytest
 import structlog
@@ -92,6 +93,19 @@ def test_an_exception_is_told_by_its_kind_and_places_without_its_text(written, f
 )
 def test_what_is_taken_out(text, hidden):
     assert hidden not in logs.without_secrets(text)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_the_line_of_a_request_is_as_any_other(written, form):
+    told = {"request": "ab", "method": "GET", "route": "/join/{invitation}", "status": 200, "ms": 1.5, "role": "-"}
+    stream = written(form)
+    structlog.stdlib.get_logger("tuneaccord.requests").info("request", **told)
+    logs.tell(logging.getLogger("tuneaccord.requests"), logging.INFO, "request", told)
+    logs.tell(logging.getLogger("tuneaccord.requests"), logging.DEBUG, "request", told)
+    time = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+    one, other = stream.getvalue().splitlines()
+    assert time.sub("TIME", one) == time.sub("TIME", other) != one
+    assert "/join/***" in other
 
 
 def test_ordinary_text_stays():

@@ -41,6 +41,28 @@ def test_sessions_reports_and_jobs_of_all_processes(desk_on):
     assert found["tuneaccord_jobs", (("state", "running"),)] == 1
 
 
+def test_failed_jobs_are_counted_from_the_logs_of_all_processes(desk_on):
+    one, two = (
+        play(desk_on, "closed"),
+        play(desk_on, "open", terms={"title": "ours", "sampling": {"prompts": ["Why?"]}}),
+    )
+    metrics, kinds = Metrics(desk_on.store), ("settle", "sample")
+
+    def failed():
+        found = read(Metrics(desk_on.store))
+        return {kind: found["tuneaccord_jobs_failed_total", (("kind", kind),)] for kind in kinds}
+
+    assert failed() == {"settle": 0, "sample": 0}
+    for _ in range(2):
+        one.server.begin_settling(one.id)
+        one.server.fail(one.id, "the disk was full")
+        desk_on.try_again(one.provider, one.id)
+    desk_on.sample(two.provider, two.id)
+    two.server.sampling_failed(two.id, "no such model")
+    assert failed() == {"settle": 2, "sample": 1}
+    assert "# TYPE tuneaccord_jobs_failed_total counter" in metrics.text().decode()
+
+
 def test_times_of_the_database(desk):
     metrics = Metrics(desk.store)
     before = read(metrics)
@@ -70,7 +92,8 @@ def test_a_database_that_is_away_leaves_its_figures_out(connected, tmp_path):
     assert "tuneaccord_websockets" in found
 
 
-def test_figures_are_kept_for_a_moment(desk):
+def test_figures_are_kept_for_a_moment(desk, monkeypatch):
+    monkeypatch.setattr("tuneaccord.service.metrics._KEPT", 600.0)
     asked = []
     metrics = Metrics(desk.store, lambda: asked.append(1) or {"running": 0})
     metrics.text()

@@ -28,6 +28,7 @@ PAGES = {
     "/sessions/new": ("operator",),
     SESSION: MEMBERS,
     f"{SESSION}/documents/{{name}}": ("provider", "legal", "support", "auditor"),  # pool.json
+    "/join": EVERYBODY,
     "/join/{invitation}": (),  # it is not one
     "/enter": EVERYBODY,
     "/class": EVERYBODY,

@@ -72,15 +72,21 @@ def test_no_report_is_opened_before_the_close(desk):
         played.server.opened(played.session)
 
 
-def test_nobody_reported(desk):
-    played = play(desk, "reporting")
-    desk.close(played.provider, played.id)
+def test_nobody_reported_before_the_deadline(desk, clock):
+    played = play(desk, "reporting", deadline=clock.later(60))
+    clock.pass_by(60)
+    assert played.server.close_when_due(played.id)
     attempt = played.server.begin_settling(played.id)
-    with pytest.raises(WrongState, match="nobody reported"):
+    with pytest.raises(WrongState, match="nobody reported") as told:
         played.server.compute(played.id, attempt)
-    played.server.fail(played.id, "nobody reported")
-    assert played.session.state == "failed"
+    played.server.fail(played.id, str(told.value))
+    assert (played.session.state, played.session.reason) == ("failed", str(told.value))
     assert played.server.record(played.id, attempt) is False
+    with pytest.raises(WrongState, match=r"trying again would fail again\. Cancel this session"):
+        desk.try_again(played.provider, played.id)
+    assert played.reading.view(played.provider, played.id)["moves"] == ["cancelled"]
+    desk.cancel(played.provider, played.id)
+    assert played.session.state == "cancelled"
 
 
 def test_a_second_attempt_has_results_of_its_own(desk):

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from tuneaccord.service.api.app import build
+from tuneaccord.service.api.limits import Buckets
 from tuneaccord.service.errors import Invalid, TooMany, Unauthenticated
 from tuneaccord.service.pages.sessions import uploads
 from tuneaccord.service.pages.sessions.documents import DOCUMENTS
@@ -126,7 +127,13 @@ def test_forms_from_elsewhere_are_refused(ask, desk, headers, path):
     assert "late" not in played.session.seats
 
 
-def test_guessing_is_slowed_down(ask, desk):
+@pytest.fixture
+def no_time_passes(monkeypatch):
+    """No bucket fills between two requests, however slow the machine."""
+    monkeypatch.setattr(Buckets, "_left", lambda self, key, now: self._full.get(key, (float(self.rate), now))[0])
+
+
+def test_guessing_is_slowed_down(ask, desk, no_time_passes):
     played = play(desk, "open")
     answers = [ask("POST", "/enter", data={"token": f"tac_{number}"}).status_code for number in range(8)]
     assert answers == [401] * 5 + [429] * 3
@@ -147,6 +154,16 @@ def test_looking_at_an_invitation_does_not_use_it(ask, desk):
     assert f"late {EVIL}" in played.session.seats
     assert ask("POST", "/join", data={"invitation": invitation}).status_code == 401
     assert ask("GET", f"/join/{invitation}").status_code == 401
+
+
+def test_the_address_to_join_says_what_it_needs_and_takes_a_whole_link(ask, desk):
+    page = ask("GET", "/join")
+    assert page.status_code == 200
+    assert "Paste the whole link" in page.text
+    played = play(desk, "open")
+    link = f"{BASE}/join/{desk.invite(played.provider, played.id, 'late')}"
+    answer = ask("POST", "/join", data={"invitation": f" {link}\n"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/sessions/{played.id}")
 
 
 def test_leaving_removes_the_cookie(ask, published):
@@ -181,7 +198,7 @@ def test_only_operators_create_sessions_and_see_all(ask, published):
     assert "All sessions of this server" in ask("GET", "/sessions", published.tokens["operator"]).text
 
 
-def test_pages_make_no_more_moves_a_minute_than_the_interface(desk, tmp_path):
+def test_pages_make_no_more_moves_a_minute_than_the_interface(desk, tmp_path, no_time_passes):
     played = play(desk, "reporting")
     visit = Visit(Hall(desk, Settings(folder=tmp_path, rate=2)), played.id, played.tokens["legal"])
     report = {"size": 1, "scores": [[0, 0.5, 1]]}

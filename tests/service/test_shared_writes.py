@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from service_play import REPORTS, play
 
 from tuneaccord.service import sharing
+from tuneaccord.service.chain import first_fault
 from tuneaccord.service.errors import Unavailable
 
 
@@ -57,7 +58,7 @@ def together(desk, *functions):
     def first():
         def until_all_wait():
             ready.set()
-            end = time.monotonic() + 10
+            end = time.monotonic() + 120
             while sharing_of(desk)._waiting < len(functions) - 1:
                 assert time.monotonic() < end
                 time.sleep(0.001)
@@ -163,7 +164,7 @@ def test_a_turn_is_not_waited_for_for_ever(desk, monkeypatch):
 
     def holds():
         held.set()
-        free.wait(10)
+        free.wait(120)
 
     holder = threading.Thread(target=write, args=(desk, "held", holds))
     holder.start()
@@ -204,6 +205,71 @@ def test_a_write_may_follow_from_one_that_is_not_committed_yet(store, monkeypatc
     assert played.session.entries == before + 6
 
 
+def test_when_one_cannot_be_taken_back_all_that_share_with_it_are_told(store, monkeypatch):
+    monkeypatch.setattr(sharing, "LONGEST", 60.0)
+
+    def spoils(during):
+        with store.store.writing(store.session_id) as connection:
+            connection.exec_driver_sql("RELEASE SAVEPOINT part_1")
+            raise RuntimeError("what was written cannot be told apart any more")
+
+    told = together(store, writing(store, "a"), spoils)
+    assert isinstance(told[0], Unavailable)
+    assert isinstance(told[1], RuntimeError)
+    assert "w/a" not in names(store)
+    write(store, "after")
+    assert "w/after" in names(store)
+
+
+def test_a_move_that_is_taken_back_leaves_no_trace_in_those_after_it(store, monkeypatch):
+    monkeypatch.setattr(sharing, "LONGEST", 60.0)
+    played = play(store, "reporting", reports={f"g{n}": REPORTS["legal"] for n in range(3)})
+    store.session_id = played.id
+
+    def reporting(name, fails=False):
+        def function(during):
+            with store.moving(played.id) as moving:
+                moving.move(played.groups[name].actor, "reported", {"commitment": name})
+                during()
+                if fails:
+                    raise RuntimeError(name)
+            return moving.session.entries
+
+        return function
+
+    before = store.session(played.id).entries
+    told = together(store, reporting("g0"), reporting("g1", fails=True), reporting("g2"))
+    assert isinstance(told[1], RuntimeError)
+    assert sorted((told[0], told[2])) == [before + 1, before + 2]
+    with store.store.reading() as connection:
+        log = [entry.to_dict() for entry in store.store.entries(connection, played.id)]
+        assert store.store.head(connection, played.id) == (before + 2, log[-1]["digest"])
+    assert first_fault(played.id, log) is None
+    assert [entry["by"]["name"] for entry in log[before:]] == ["g0", "g2"]
+
+
+def test_the_row_of_a_session_is_written_once_for_all_that_share(store, monkeypatch):
+    monkeypatch.setattr(sharing, "LONGEST", 60.0)
+    played = play(store, "reporting", reports={f"g{n}": REPORTS["legal"] for n in range(5)})
+    store.session_id, updates = played.id, []
+
+    def heard(connection, cursor, statement, *rest):
+        if statement.startswith("UPDATE sessions"):
+            updates.append(statement)
+
+    def reporting(name):
+        def function(during):
+            with store.moving(played.id) as moving:
+                moving.move(played.groups[name].actor, "reported", {"commitment": name})
+                during()
+
+        return function
+
+    sa.event.listen(store.store.engine, "before_cursor_execute", heard)
+    together(store, *(reporting(f"g{n}") for n in range(5)))
+    assert len(updates) == 1
+
+
 @pytest.mark.postgres
 @pytest.mark.slow
 def test_no_report_that_was_confirmed_is_lost_in_a_crash(restartable_postgres, connected):
@@ -226,7 +292,7 @@ def test_no_report_that_was_confirmed_is_lost_in_a_crash(restartable_postgres, c
         for _ in range(3):
             time.sleep(0.3)
             restartable_postgres.restart("immediate")
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while not (len(confirmed) > 20 and played_on(desk, played)) and time.monotonic() < until:
             time.sleep(0.1)
         stop.set()

@@ -18,7 +18,7 @@ from tuneaccord.service.connect import connect
 from tuneaccord.service.receipts import read_document, read_log
 from tuneaccord.service.settings import Settings
 from tuneaccord.service.settling import sealed_part, settlement_digest
-from tuneaccord.service.verify import holds_all, verify
+from tuneaccord.service.verify import holds_all, uncompared, verify
 
 CANDIDATES = {
     "kind": "candidates",
@@ -197,6 +197,42 @@ def test_a_changed_proof_session_is_found_with_a_receipt(played, module_desk):
     assert fault.part == "report of legal"
     assert "does not have the proof's entry" in fault.words
     assert first_fault(verify(played.proofs["legal"], other=receipt_of(other, "legal"))).part == "session"
+
+
+def changed_entry(proof, **change):
+    """The proof again, its log entry changed and given the digest that fits."""
+    entry = {**proof["entry"], **change}
+    entry["digest"] = digest_of({key: value for key, value in entry.items() if key != "digest"})
+    return redigested({**proof, "entry": entry})
+
+
+def test_two_proofs_say_no_more_than_they_have_in_common(played):
+    by_number = sorted(played.proofs.values(), key=lambda proof: proof["entry"]["number"])
+    pairs = [(one, two) for one in by_number for two in by_number]
+    log = receipt_of(played, "observer")["log"]
+    for one, two in pairs:
+        checks, apart = verify(one, other=two), abs(one["entry"]["number"] - two["entry"]["number"])
+        assert holds_all(checks)
+        assert (uncompared(checks) is not None) == (apart > 1)
+        assert "a proof alone does not show" in next(check.words for check in checks if check.part == "log")
+        both = verify(one, other=two, log=log)
+        settled = played.proofs["earlier"] not in (one, two)
+        assert (uncompared(both), holds_all(both)) == (None, settled)
+    assert {abs(one["entry"]["number"] - two["entry"]["number"]) > 1 for one, two in pairs} == {True, False}
+    first, second, last = by_number[0], by_number[1], by_number[-1]
+    for wrong, beside, words in (
+        (changed_entry(second, previous="sha256:0"), first, "does not follow on"),
+        (changed_entry(last, at="2000-01-01T00:00:00.000Z"), first, "not in the order of their times"),
+        (changed_entry(first, at="2000-01-01T00:00:00.000Z"), first, "two different log entries"),
+    ):
+        for checks in (verify(wrong, other=beside), verify(beside, other=wrong)):
+            assert first_fault(checks).part == "proofs"
+            assert words in first_fault(checks).words
+
+
+def test_an_empty_log_is_no_log_to_compare_with(played):
+    for document in (receipt_of(played, "legal"), played.proofs["legal"]):
+        assert first_fault(verify(document, log=[])).part == "other log"
 
 
 def test_missing_parts_are_named(played):
@@ -493,6 +529,7 @@ def test_a_commitment_cannot_be_opened_to_another_report(played):
 def test_every_part_that_is_checked_is_in_the_docs(played):
     page = (Path(__file__).parents[2] / "docs" / "receipts.md").read_text()
     found = verify(receipt_of(played, "provider")) + verify(receipt_of(played, "legal"), other=played.proofs["legal"])
+    found += verify(played.proofs["legal"], other=played.proofs["earlier"])
     for check in found + verify(played.proofs["legal"]):
         part = re.sub(r" of \w+$", " of NAME", check.part)
         assert f"`{part}`" in page

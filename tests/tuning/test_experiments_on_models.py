@@ -180,7 +180,7 @@ def test_killed_and_continued_elsewhere_it_says_the_same(figure, folder, tiny_mo
     environment = {**os.environ, "TUNEACCORD_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(asked, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     while child.poll() is None and len(list(steps.glob("[!.]*"))) < enough:
-        time.sleep(0.02)
+        time.sleep(0.002)
     assert child.poll() is None, "it finished before it was killed"
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()

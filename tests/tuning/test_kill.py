@@ -120,7 +120,7 @@ def kill(market: Path, folder: Path, workers: int, count: int, later: float) -> 
         wait_for_steps(child, out, count)
         time.sleep(later)
         child.kill()
-        child.wait(timeout=120)
+        child.wait(timeout=600)
         child.stderr.close()
         assert_nothing_runs(child.pid)
         if child.returncode == -signal.SIGKILL:
@@ -147,7 +147,7 @@ def test_interrupted_as_by_a_terminal(market, undisturbed, tmp_path, workers, co
     child = start(market, out, workers)
     wait_for_steps(child, out, count)
     os.killpg(child.pid, signal.SIGINT)
-    _, errors = child.communicate(timeout=120)
+    _, errors = child.communicate(timeout=600)
     assert child.returncode == 130, errors
     assert errors.splitlines()[-1] == STOPPED
     assert "Traceback" not in errors
@@ -167,7 +167,7 @@ def test_interrupted_while_workers_start(market, tmp_path, delay):
         time.sleep(0.005)
     time.sleep(delay)
     os.killpg(child.pid, signal.SIGINT)
-    _, errors = child.communicate(timeout=120)
+    _, errors = child.communicate(timeout=600)
     assert (child.returncode, errors.splitlines()[-1]) == (130, STOPPED)
     assert "Traceback" not in errors
     assert_nothing_runs(child.pid)
@@ -185,6 +185,6 @@ def test_two_runs_at_once(market, undisturbed, tmp_path):
     assert second.returncode == 2
     assert second.stderr.startswith(f"error: another run is working in {out}. Wait for it, or use another folder")
     assert second.stderr.count("\n") == 1
-    _, errors = first.communicate(timeout=300)
+    _, errors = first.communicate(timeout=600)
     assert first.returncode == 0, errors
     assert (out / "settlement.json").read_bytes() == undisturbed[0]

@@ -19,7 +19,7 @@ def test_here_the_clock_around_the_block_counts(tmp_path):
     ledger = Ledger(tmp_path / "costs.jsonl")
     with ledger.timed("training"):
         assert ledger.metered(Serial(), "training").map(work, [0.05, 0.1]) == [0.05, 0.1]
-    assert ledger.totals()["training"] == pytest.approx(0.15, abs=0.05)  # not 0.3
+    assert 0.149 < ledger.totals()["training"] < 0.28  # not 0.3; whatever else this process does counts too
     assert len(ledger.path.read_text().splitlines()) == 1
 
 
@@ -28,7 +28,7 @@ def test_elsewhere_each_job_counts(tmp_path, workers):
     ledger = Ledger(tmp_path / "costs.jsonl")
     with ledger.timed("training"):
         assert ledger.metered(workers, "training").map(work, [0.2, 0.3]) == [0.2, 0.3]
-    assert ledger.totals()["training"] == pytest.approx(0.5, abs=0.1)
+    assert 0.499 < ledger.totals()["training"] < 0.9  # not 1.0
 
 
 def test_labels_add_up_and_a_torn_line_is_left_out(tmp_path):

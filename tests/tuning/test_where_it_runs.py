@@ -61,7 +61,7 @@ def test_moved_in_the_middle(market, serial, tmp_path):
     child = start(here / "tune.yaml", here / "out", 2)
     wait_for_steps(child, here / "out", last // 3)
     child.kill()
-    child.wait(timeout=120)
+    child.wait(timeout=600)
     child.stderr.close()
     assert_nothing_runs(child.pid)
     there = Path(shutil.move(here, tmp_path / "there"))
@@ -69,7 +69,7 @@ def test_moved_in_the_middle(market, serial, tmp_path):
     child = start(there / "tune.yaml", there / "out", 2, "--on", "ray")
     wait_for_steps(child, there / "out", last // 2)
     child.kill()
-    child.wait(timeout=120)
+    child.wait(timeout=600)
     child.stderr.close()
     assert_whole(there / "out")
     elsewhere = Path(shutil.move(there, tmp_path / "elsewhere"))
@@ -85,9 +85,13 @@ def test_a_worker_is_killed_in_the_middle(market, serial, tmp_path):
     """The command goes on by itself."""
     child = start(market, tmp_path / "out", 2)
     wait_for_steps(child, tmp_path / "out", 3)
-    workers = [pid for pid in children(child.pid) if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
-    os.kill(workers[0], signal.SIGKILL)
-    _, errors = child.communicate(timeout=300)
+    child.send_signal(signal.SIGSTOP)  # it must not come to its end while its workers are looked for
+    try:
+        workers = [pid for pid in children(child.pid) if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(workers[0], signal.SIGKILL)
+    finally:
+        child.send_signal(signal.SIGCONT)
+    _, errors = child.communicate(timeout=600)
     assert child.returncode == 0, errors
     assert "a worker died; what it had not finished is done again" in errors
     assert_same(tmp_path / "out", serial)

@@ -49,13 +49,15 @@ def restore(file: Path, *, folder: Path | None, database: str | None, replace: b
     settings = _settings(folder, database)
     from tuneaccord.service.backup import restore as restored
     from tuneaccord.service.connect import opened, private_folder
+    from tuneaccord.service.holding import hold_to_restore
 
     private_folder(settings.folder)
-    store = opened(settings.database_url)
-    try:
-        done = restored(store, settings.keys_folder, file, replace, TerminalProgress())
-    finally:
-        store.close()
+    with hold_to_restore(settings):
+        store = opened(settings.database_url)
+        try:
+            done = restored(store, settings.keys_folder, file, replace, TerminalProgress())
+        finally:
+            store.close()
     render.sentence(render.console(), f"restored {_contents(done)}, as of {done.made_at}")
 
 

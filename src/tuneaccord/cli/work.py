@@ -25,6 +25,7 @@ def run(*, folder: Path | None, database: str | None) -> None:
     """Work until somebody stops it. The step under way is ended first; a second signal does not wait for it."""
     need_web()
     from tuneaccord.service.connect import connect, need_database, shown
+    from tuneaccord.service.holding import hold_to_work
     from tuneaccord.service.jobs import Jobs
     from tuneaccord.service.logs import configure
     from tuneaccord.service.settings import Settings
@@ -33,6 +34,7 @@ def run(*, folder: Path | None, database: str | None) -> None:
     need_database(settings.database_url)
     configure(settings.log, settings.level)
     stop = _stop_signals()
+    hold = hold_to_work(settings)
     desk = connect(settings)
     jobs = Jobs.of(settings, desk, work=True)
     jobs.start()
@@ -44,6 +46,7 @@ def run(*, folder: Path | None, database: str | None) -> None:
         console.print("stopping after the steps under way")
         jobs.stop()
         desk.store.close()
+        hold.release()
     if jobs.lingering:
         sys.stderr.flush()
         os._exit(0)  # a step that cannot be interrupted: it is done again elsewhere

@@ -19,6 +19,7 @@ from typing import Any
 from tuneaccord.reporting import pages, session_figures, session_words
 from tuneaccord.reporting.formatting import number
 from tuneaccord.reporting.needs import need
+from tuneaccord.reporting.session_absence import away_words, value_without
 from tuneaccord.reporting.svg import inline
 
 MANY_GROUPS = 40  #: figures show at most as many groups
@@ -61,13 +62,19 @@ def invoice_csv(share: Data, outcome: Data, view: Data) -> str:
 def explanation_html(share: Data, outcome: Data, view: Data, pool: Data | None = None) -> str:
     """What a group is told: what was decided, what it has and pays and why, what a lie would have done.
 
-    With the ``pool``, also what the base and the chosen model do, beside the group's own scores.
+    With the ``pool``, also what the base and the chosen model do, beside the group's own scores, and what staying away
+    would have brought it, where that follows from what the group has.
 
     >>> explanation_html.__name__
     'explanation_html'
     """
-    chances = None if pool is None else _before_and_after(pool, outcome["model"], share["report"]["scores"])
-    return _page("session_explanation.html", share=share, outcome=outcome, view=view, chances=chances)
+    chances, away, told = None, None, ""
+    if pool is not None:
+        chances = _before_and_after(pool, outcome["model"], share["report"]["scores"])
+        away = value_without(share, outcome, view["terms"], pool)
+        told = away_words(share, away, view["terms"], pool)
+    data = {"share": share, "outcome": outcome, "view": view, "chances": chances}
+    return _page("session_explanation.html", **data, away=away, away_words=told)
 
 
 def settlement_html(record: Data, outcome: Data, view: Data) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from tuneaccord.artifacts import digest_of
@@ -31,7 +32,7 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self)
+        return {**vars(self), "by": deepcopy(self.by), "data": deepcopy(self.data)}
 
 
 def genesis(session_id: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuneaccord.artifacts import seed_of
+from tuneaccord.service.admitting import likeness
 from tuneaccord.service.terms import CandidatePool, ResponsePool, Terms, shape_of
 
 SIZES = (1, 2, 3, 4, 5)
@@ -41,8 +42,9 @@ def bot_report(truth: dict[str, Any], terms: Terms) -> dict[str, Any]:
 def bot_names(taken: tuple[str, ...], seats: int) -> list[str]:
     """Names for the empty seats.
 
-    >>> bot_names(("ada", "bot 1"), 4)
+    >>> bot_names(("ada", "Bot 1"), 4)
     ['bot 2', 'bot 3']
     """
     free = (f"bot {number}" for number in range(1, seats + len(taken) + 1))
-    return [name for name in free if name not in taken][: max(0, seats - len(taken))]
+    alike = {likeness(name) for name in taken}
+    return [name for name in free if likeness(name) not in alike][: max(0, seats - len(taken))]

@@ -27,10 +27,12 @@ from tuneaccord.service.classroom_stories import STORIES, fitting_strength, stor
 from tuneaccord.service.current import place_of
 from tuneaccord.service.desk import Desk, Joined
 from tuneaccord.service.errors import Forbidden, Invalid, WrongState
+from tuneaccord.service.forms import finite
 from tuneaccord.service.reading import MEMBERS
+from tuneaccord.service.refusals import stands
 from tuneaccord.service.server import RECORD, Server
 from tuneaccord.service.session import GROUP, PROVIDER, Session
-from tuneaccord.service.terms import finite, terms_of
+from tuneaccord.service.terms import terms_of
 from tuneaccord.service.times import stamp
 from tuneaccord.service.tokens import OPERATOR, Caller, hash_of
 
@@ -76,7 +78,7 @@ class Room:
         """
         session = self._class(caller, session_id, PROVIDER)
         if not session.ended:
-            raise WrongState(f"this round is {session.state}. Reveal or cancel it first.")
+            raise WrongState(f"{stands(session.state, 'this round')}. Reveal or cancel it first.")
         if self.following(caller, session_id) is not None:
             raise WrongState("the next round has been opened already.")
         plan = self._plan(session_id)
@@ -96,7 +98,7 @@ class Room:
         """The code that players join by, made on first use; a ``fresh`` one makes the old one void."""
         session = self._class(caller, session_id, PROVIDER)
         if session.state != "open":
-            raise WrongState(f"the class is {session.state}; a code is for a class that can be joined.")
+            raise WrongState(f"{stands(session.state, 'the class')}; a code is for a class that can be joined.")
         known = self._code(session_id)
         if known is not None and not fresh and self._is_valid(known):
             return known
@@ -190,7 +192,7 @@ class Room:
     def _published(self, caller: Caller, session_id: str) -> Session:
         session = self._class(caller, session_id, *MEMBERS)
         if session.state != "published":
-            raise WrongState(f"the class is {session.state}; this can be seen once the results are revealed.")
+            raise WrongState(f"{stands(session.state, 'the class')}; this can be seen once its results are revealed.")
         return session
 
     def _revealed(self, session: Session) -> tuple[list[Player], dict[str, Any]]:

@@ -44,6 +44,9 @@ class Logs:
 
         Raises :class:`NotFound`, and :class:`Unavailable` when its log is damaged.
         """
+        known = self._known.get(session_id)
+        if known is not None and self._store.head_now(session_id) == (known.entries, known.head):
+            return known
         with self._store.reading() as connection:
             session = self.current(connection, session_id)
         self.remember(session)
@@ -51,6 +54,9 @@ class Logs:
 
     def current(self, connection: sa.Connection, session_id: str, lock: bool = False) -> Session:
         """The same within a transaction; with ``lock`` nobody else moves it until that ends."""
+        moved_here = self._store.moved(connection, session_id) if lock else None
+        if moved_here is not None:
+            return moved_here
         known = self._known.get(session_id)  # before its row is read, so that it is not ahead of it
         moved = self._moved
         count, head = self._store.head(connection, session_id, lock)

@@ -19,6 +19,7 @@ from tuneaccord.service.sharing import BUSY
 
 _log = logging.getLogger(__name__)
 
+AWAY = "the database does not answer. Try again in a moment."
 PATIENCE = 30.0  #: seconds that a write waits for others
 PAUSE = 0.1  #: seconds after which a connection is asked whether it still works, before it is used again
 
@@ -40,29 +41,23 @@ def database_url(url: str) -> str:
     return url
 
 
-def engine_of(url: str) -> sa.Engine:
-    """An engine for the URL. Its errors do not repeat what statements were given: they go to the log."""
+def engine_of(url: str, single: bool = False) -> sa.Engine:
+    """An engine for the URL. Its errors do not repeat what statements were given: they go to the log.
+
+    With ``single`` it is for statements that need no transaction around them, which take half the time then.
+    """
+    alone = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if single else {}
+    pool = {"pool_size": 20, "max_overflow": 20, "pool_timeout": PATIENCE, "hide_parameters": True, **alone}
     if not url.startswith("sqlite"):
-        engine = sa.create_engine(
-            url,
-            pool_size=20,
-            max_overflow=20,
-            pool_timeout=PATIENCE,
-            connect_args={"connect_timeout": 10},
-            hide_parameters=True,
-        )
+        engine = sa.create_engine(url, connect_args={"connect_timeout": 10}, **pool)
         sa.event.listen(engine, "connect", _be_patient)
         _ping_after_a_pause(engine)
         return engine
-    engine = sa.create_engine(
-        url,
-        connect_args={"timeout": PATIENCE, "check_same_thread": False},  # threads take turns on one, see sharing
-        pool_size=20,
-        max_overflow=20,
-        hide_parameters=True,
-    )
+    # threads take turns on one connection, see sharing
+    engine = sa.create_engine(url, connect_args={"timeout": PATIENCE, "check_same_thread": False}, **pool)
     sa.event.listen(engine, "connect", _prepare)
-    sa.event.listen(engine, "begin", _begin)
+    if not single:
+        sa.event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -129,6 +124,6 @@ def told() -> Iterator[None]:
         if isinstance(error, sa.exc.IntegrityError):
             raise
         _log.warning("the database does not answer: %s", type(error.orig).__name__)
-        raise Unavailable("the database does not answer. Try again in a moment.") from error
+        raise Unavailable(AWAY) from error
     except sa.exc.TimeoutError as error:
         raise Unavailable(BUSY) from error

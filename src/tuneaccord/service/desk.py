@@ -15,12 +15,14 @@ import sqlalchemy as sa
 
 from tuneaccord.artifacts import canonical_json, digest_of
 from tuneaccord.service import classroom, tokens
+from tuneaccord.service.admitting import admit
 from tuneaccord.service.chain import Entry
 from tuneaccord.service.current import POOL, Agreed, Logs, place_of
 from tuneaccord.service.errors import Forbidden, Invalid, NotFound, Unauthenticated, WrongState
+from tuneaccord.service.forms import checked_name, checked_text
 from tuneaccord.service.keys import Keys
 from tuneaccord.service.rehearsing import check_pool, check_report
-from tuneaccord.service.sealing import Told
+from tuneaccord.service.sealing import Proof, Told
 from tuneaccord.service.session import (
     AUDITOR,
     GROUP,
@@ -37,8 +39,6 @@ from tuneaccord.service.terms import (
     CandidatePool,
     ResponsePool,
     Terms,
-    checked_name,
-    checked_text,
     pool_data,
     pool_of,
     report_data,
@@ -67,6 +67,7 @@ class Moving:
     def move(self, actor: Actor, kind: str, data: Mapping[str, Any] | None = None) -> Entry:
         """Make a legal move and write it down."""
         entry = self.session.move(actor, kind, self._desk.clock(), data)
+        admit(self.session, actor, kind, data)
         self.session = self.session.after(entry)
         self._desk.store.append(self.connection, self.session, entry)
         return entry
@@ -86,7 +87,7 @@ class Moving:
 class Desk:
     """Everything that can be done with the sessions of one database.
 
-    ``after`` is called with a session whenever it has moved and its state asks for a job; ``clock`` gives the time.
+    ``after`` is called with a session whenever it has moved and may ask for another job; ``clock`` gives the time.
     """
 
     def __init__(self, store: Store, keys: Keys, clock: Callable[[], str] = utc_now) -> None:
@@ -142,11 +143,11 @@ class Desk:
         """The session inside one transaction that holds its row."""
         with self.store.writing(session_id) as connection:
             moving = Moving(self, connection, self.logs.current(connection, session_id, lock=True))
-            before = moving.session.entries
+            before = moving.session
             yield moving
             self.logs.moved(moving.session)
         self.logs.remember(moving.session)
-        if moving.session.entries > before:
+        if _asks_for(moving.session) != _asks_for(before):
             self.after(moving.session)
 
     def pool(self, session_id: str) -> tuple[dict[str, Any], ResponsePool | CandidatePool]:
@@ -348,7 +349,7 @@ class Desk:
             moving.move(Actor(GROUP, player), "joined")
             return Joined(row.session_id, player, moving.add_token(GROUP, player))
 
-    def report(self, caller: Caller, session_id: str, report: Mapping[str, Any]) -> dict[str, Any]:
+    def report(self, caller: Caller, session_id: str, report: Mapping[str, Any]) -> Proof:
         """Seal a group's report, instead of an earlier one; what comes back is the group's proof, shown only here.
 
         The proof has the report, its salt, its commitment and the log entry.
@@ -384,6 +385,11 @@ class Desk:
         self.allowed(caller, session_id, PROVIDER)
         with self.moving(session_id) as moving:
             return moving.move(caller.actor, kind, data)
+
+
+def _asks_for(session: Session) -> tuple[Any, ...]:
+    """What the jobs of a session depend on, so that a report among hundreds wakes nobody."""
+    return session.state, session.sampling, session.deadline, session.reveal_at, session.attempts
 
 
 def report_name(group: str, number: int) -> str:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,11 +21,14 @@ from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 
 from tuneaccord.errors import InputError
 from tuneaccord.service.database import PATIENCE, write_ahead
+from tuneaccord.service.errors import Unavailable
 
 APPLICATION = "tuneaccord"
 #: raised when a job's steps change, so that no half-done job is continued by code that does not fit it
 VERSION = "1"
 SCHEMA = "tuneaccord_jobs"
+_LOCK = 7_283_461_906  #: of PostgreSQL's advisory locks; any number that nobody else uses
+_LONGEST_WAIT = 600.0  #: seconds for others that make the tables; on a slow disk each of them takes many
 
 _dbos_log = logging.getLogger("dbos")
 _dbos_log.setLevel(logging.WARNING)
@@ -72,7 +77,27 @@ class JobsDatabase:
             os.close(os.open(self.file, os.O_CREAT | os.O_RDWR, 0o600))
             with closing(sqlite3.connect(self.file, timeout=PATIENCE)) as connection:
                 write_ahead(connection)
-        DBOS.migrate(self.url, schema=SCHEMA)
+            DBOS.migrate(self.url, schema=SCHEMA)
+            return
+        with self._alone():
+            DBOS.migrate(self.url, schema=SCHEMA)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process after the other, in PostgreSQL. DBOS has a lock for this that it heeds for 30 seconds only.
+
+        It is asked for again and again: a statement that waits for it would hold up the indexes that are being made.
+        """
+        engine = sa.create_engine(
+            self.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10}
+        )
+        until = time.monotonic() + _LONGEST_WAIT
+        with engine.connect() as connection:  # the lock goes with the connection
+            while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK))).scalar():
+                if time.monotonic() > until:
+                    raise Unavailable("another process has been making the tables of jobs for ten minutes. Stop it.")
+                time.sleep(0.2)
+            yield
 
     def client(self) -> DBOSClient:
         """What starts jobs and looks at them, in any process. It raises when the database is away."""

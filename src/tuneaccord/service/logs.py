@@ -7,10 +7,12 @@ their kind and where they were raised, without their text. Whatever is written p
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 import traceback
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -46,7 +48,8 @@ def configure(form: str = "text", level: str = "info", to: TextIO | None = None)
 
     Calling it again replaces what was set before.
     """
-    formatter = structlog.stdlib.ProcessorFormatter(
+    formatter = _Formatter(
+        form,
         foreign_pre_chain=_shared(),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redacted, _renderer(form)],
     )
@@ -73,6 +76,41 @@ def configure(form: str = "text", level: str = "info", to: TextIO | None = None)
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def tell(logger: logging.Logger, level: int, what: str, told: dict[str, Any]) -> None:
+    """One line with these values, as structlog would write it, for lines that come many times a second.
+
+    It takes half the time, since nobody looks for the place in the program from which it comes.
+    """
+    if logger.isEnabledFor(level):
+        record = logging.LogRecord(logger.name, level, "", 0, what, None, None)
+        record.told = told
+        logger.handle(record)
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Writes what :func:`tell` was told without structlog's steps, and all else by them."""
+
+    def __init__(self, form: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._render = _as_json if form == "json" else _as_text
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = getattr(record, "told", None)
+        if told is None:
+            return super().format(record)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        level, name = record.levelname.lower(), record.name
+        line = {**told, "event": record.msg, "level": level, "logger": name, "timestamp": at}
+        return self._render(None, "", _redacted(None, "", line))
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
+def _as_json(logger: Any, method: str, event: dict[str, Any]) -> str:
+    return _JSON.encode(event)
 
 
 def _shared() -> list[Any]:

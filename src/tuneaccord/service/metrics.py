@@ -22,7 +22,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from tuneaccord.service import tables
 from tuneaccord.service.session import STATES
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+Family = GaugeMetricFamily | CounterMetricFamily
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STATEMENTS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _KEPT = 5.0  #: seconds
+#: job -> the entry of a session's log that says that it failed
+_FAILURES = {"settle": "failed", "sample": "sampling failed"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -45,6 +48,7 @@ class Metrics:
     def __init__(self, store: Store, jobs: Callable[[], dict[str, int]] | None = None) -> None:
         self.registry = CollectorRegistry()
         labels = ("method", "route", "status")
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         disable_created_metrics()
         self._requests = Counter("tuneaccord_requests", "Requests answered.", labels, registry=self.registry)
         self._seconds = Histogram(
@@ -59,13 +63,19 @@ class Metrics:
         )
         self.websockets = Gauge("tuneaccord_websockets", "Pages that are open.", registry=self.registry)
         self.registry.register(_Kept(lambda: _figures(store, jobs)))  # type: ignore[arg-type]
-        self._time_statements(store.engine)
+        for engine in (store.engine, store.single):
+            self._time_statements(engine)
+        store.asking.timed = self._statements.labels("read").observe
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request. ``route`` is its template, such as ``/api/v1/sessions/{session_id}``."""
         method = method if method in _METHODS else "other"  # a client may send any word
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        which = method, route, status
+        if which not in self._children:  # finding them by their labels takes longer than counting
+            self._children[which] = self._requests.labels(method, route, str(status)), self._seconds.labels(*which[:2])
+        count, times = self._children[which]
+        count.inc()
+        times.observe(seconds)
 
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
@@ -87,9 +97,9 @@ class Metrics:
 class _Kept:
     """A collector that asks at most every few seconds. When asking fails its figures are left out, not zero."""
 
-    def __init__(self, ask: Callable[[], list[GaugeMetricFamily]]) -> None:
+    def __init__(self, ask: Callable[[], list[Family]]) -> None:
         self._ask, self._lock = ask, Lock()
-        self._answer: list[GaugeMetricFamily] = []
+        self._answer: list[Family] = []
         self._until = float("-inf")
 
     def describe(self) -> list[Any]:
@@ -103,7 +113,7 @@ class _Kept:
             yield from self._answer
 
 
-def _figures(store: Store, jobs: Callable[[], dict[str, int]] | None) -> list[GaugeMetricFamily]:
+def _figures(store: Store, jobs: Callable[[], dict[str, int]] | None) -> list[Family]:
     found = []
     try:
         found += _sessions(store)
@@ -115,18 +125,23 @@ def _figures(store: Store, jobs: Callable[[], dict[str, int]] | None) -> list[Ga
     return found
 
 
-def _sessions(store: Store) -> list[GaugeMetricFamily]:
+def _sessions(store: Store) -> list[Family]:
     by_state = GaugeMetricFamily("tuneaccord_sessions", "Sessions in each state.", labels=["state"])
     reports = GaugeMetricFamily("tuneaccord_reports", "Reports accepted, replaced ones too.")
+    failed = CounterMetricFamily("tuneaccord_jobs_failed", "Jobs that failed, as the logs say.", labels=["kind"])
     sessions, entries = tables.sessions, tables.entries
     with store.reading() as connection:
         rows = connection.execute(sa.select(sessions.c.state, sa.func.count()).group_by(sessions.c.state))
         counts = {state: count for state, count in rows}
-        accepted = sa.select(sa.func.count()).where(entries.c.kind == "reported")
-        reports.add_metric([], connection.execute(accepted).scalar_one())
+        counted = sa.select(entries.c.kind, sa.func.count()).group_by(entries.c.kind)
+        chosen = counted.where(entries.c.kind.in_(("reported", *_FAILURES.values())))
+        made = {kind: count for kind, count in connection.execute(chosen)}
+    reports.add_metric([], made.get("reported", 0))
+    for job, kind in _FAILURES.items():
+        failed.add_metric([job], made.get(kind, 0))
     for state in STATES:
         by_state.add_metric([state], counts.get(state, 0))
-    return [by_state, reports]
+    return [by_state, reports, failed]
 
 
 def _jobs(figures: dict[str, int]) -> GaugeMetricFamily:

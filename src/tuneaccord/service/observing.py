@@ -10,7 +10,8 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
-import secrets
+import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -20,6 +21,7 @@ import anyio.to_thread
 import structlog
 
 from tuneaccord.service.health import Health
+from tuneaccord.service.logs import tell
 from tuneaccord.service.metrics import CONTENT_TYPE, Metrics
 from tuneaccord.service.settings import Settings
 
@@ -30,7 +32,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 UNKNOWN = "(no such route)"
 _PATIENCE = 5.0  #: seconds for the checks of /readyz
 _STATIC = ("/_nicegui", "/static", "/favicon")
-_log = structlog.stdlib.get_logger("tuneaccord.requests")
+_log = logging.getLogger("tuneaccord.requests")
+#: for identifiers, which need not be secret: asking the system for random bytes lets other threads in
+_draw = random.Random().getrandbits
 
 
 class Observed:
@@ -103,7 +107,7 @@ class _Request:
 
     def __init__(self, app: Any, metrics: Metrics, scope: Scope) -> None:
         self.app, self.metrics, self.scope = app, metrics, scope
-        self.id = secrets.token_hex(8)
+        self.id = f"{_draw(64):016x}"
         self.status: int | None = None
         scope.setdefault("state", {})["request_id"] = self.id
 
@@ -120,7 +124,8 @@ class _Request:
             await self.app(self.scope, receive, noted)
         except Exception:
             if self.status is None:  # otherwise the application has answered, and logged what happened
-                _log.exception("a request failed", request=self.id, route=self._route())
+                log = structlog.stdlib.get_logger(_log.name)
+                log.exception("a request failed", request=self.id, route=self._route())
                 await self._say_so(noted)
         finally:
             self._tell(time.perf_counter() - began)
@@ -135,18 +140,16 @@ class _Request:
     def _tell(self, seconds: float) -> None:
         route, status = self._route(), self.status or 499  # 499: gone before there was an answer
         self.metrics.answered(self.scope["method"], route, status, seconds)
-        say = _log.error if status >= 500 else _log.debug if route.startswith(_STATIC) else _log.info
-        role = self.scope["state"].get("role") or "-"
-        method = self.scope["method"][:10]
-        say(
-            "request",
-            request=self.id,
-            method=method,
-            route=route,
-            status=status,
-            ms=round(1000 * seconds, 1),
-            role=role,
-        )
+        quiet = logging.DEBUG if route.startswith(_STATIC) else logging.INFO
+        told = {
+            "request": self.id,
+            "method": self.scope["method"][:10],
+            "route": route,
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            "role": self.scope["state"].get("role") or "-",
+        }
+        tell(_log, logging.ERROR if status >= 500 else quiet, "request", told)
 
     def _route(self) -> str:
         """The template of the route: the path itself may have an invitation in it."""

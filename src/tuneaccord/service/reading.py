@@ -18,6 +18,7 @@ from tuneaccord.artifacts import digest_of
 from tuneaccord.service.chain import Entry
 from tuneaccord.service.desk import Desk
 from tuneaccord.service.errors import Forbidden, WrongState
+from tuneaccord.service.refusals import stands
 from tuneaccord.service.server import RECORD, Server, share_name
 from tuneaccord.service.session import AUDITOR, GROUP, OBSERVER, PROVIDER, Session
 from tuneaccord.service.tokens import OPERATOR, Caller
@@ -48,7 +49,7 @@ class Reading:
             "state": session.state,
             "terms": dict(session.terms),
             "you": {"role": caller.role, "name": caller.name},
-            "moves": list(session.moves_of(caller.actor)),
+            "moves": list(session.sensible_moves_of(caller.actor)),
             "groups": [
                 {
                     "name": seat.name,
@@ -186,7 +187,7 @@ class Reading:
         session = self.desk.session(session_id)
         if not self._open_to(caller, session):
             when = "settled" if caller.role in (PROVIDER, AUDITOR) else "published"
-            raise WrongState(f"the session is {session.state}; this can be seen once it is {when}.")
+            raise WrongState(f"{stands(session.state)}; this can be seen once it is {when}.")
         return session
 
     def _settled_entry(self, session_id: str) -> Entry:

@@ -9,6 +9,7 @@ job had not done yet goes on in another process or at the next start.
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ import uvicorn
 from tuneaccord.errors import InputError
 from tuneaccord.files import write_atomically
 from tuneaccord.service.api.app import build
-from tuneaccord.service.connect import connect
+from tuneaccord.service.connect import connect, private_folder
 from tuneaccord.service.health import Health
+from tuneaccord.service.holding import hold_to_serve
 from tuneaccord.service.jobs import Jobs, Pace
 from tuneaccord.service.logs import configure
 from tuneaccord.service.metrics import Metrics
@@ -46,18 +48,19 @@ _log = structlog.stdlib.get_logger("tuneaccord.running")
 class Running:
     """A server that is put together but does not accept requests yet.
 
-    Raises what :func:`connect` raises, and :class:`InputError` for a port or address that cannot be had.
+    Raises what :func:`connect` raises, and :class:`InputError` for a port or address that cannot be had, and for a
+    database that another server serves.
     """
 
     def __init__(self, settings: Settings) -> None:
         configure(settings.log, "error")  # what keeps it from starting is told in one line by whoever starts it
-        self.socket = bound(settings.host, settings.port)
-        try:
+        private_folder(settings.folder)
+        with ExitStack() as undone:
+            self._hold = undone.enter_context(hold_to_serve(settings))
+            self.socket = undone.enter_context(bound(settings.host, settings.port))
             self.settings = replace(settings, port=self.socket.getsockname()[1])
             self.desk = connect(self.settings)
-        except BaseException:
-            self.socket.close()
-            raise
+            undone.pop_all()
         configure(settings.log, settings.level)
         self.jobs = Jobs.of(self.settings, self.desk, pace=Pace(grace=_STEPS_END))
         self.app = build(self.desk, self.settings, self.jobs)
@@ -78,6 +81,7 @@ class Running:
             _log.warning("ended in the middle of a job's step; it will be repeated")
             sys.stdout.flush()
             os._exit(0)
+        self._hold.release()
         _log.info("stopped")
 
     def _configuration(self) -> uvicorn.Config:
@@ -112,6 +116,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        _expect_garbage_of_requests()
         self._on_ready()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
@@ -127,6 +132,13 @@ class _Server(uvicorn.Server):
             for sig in _SIGNALS:
                 signal.signal(sig, self.handle_exit)
         yield
+
+
+def _expect_garbage_of_requests() -> None:
+    """Leave what was loaded at the start out of the search for garbage, which would pass it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -20,6 +20,7 @@ from tuneaccord.service.chain import commitment
 from tuneaccord.service.current import place_of
 from tuneaccord.service.desk import Desk, report_name
 from tuneaccord.service.errors import WrongState
+from tuneaccord.service.refusals import stands
 from tuneaccord.service.session import SEALED_NO_MORE, THE_CLOCK, Session
 from tuneaccord.service.settling import sealed_part, settle_data, settlement_digest
 
@@ -169,7 +170,7 @@ class Server:
         Raises :class:`WrongState` before, :class:`StorageError` when a report is missing or not what was committed to.
         """
         if session.state not in SEALED_NO_MORE:
-            raise WrongState(f"the session is {session.state}; reports are opened after the close.")
+            raise WrongState(f"{stands(session.state)}; reports are opened after the close.")
         return {group: self._open(session, group) for group in session.reported}
 
     def _open(self, session: Session, group: str) -> dict[str, Any]:

@@ -13,75 +13,47 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tuneaccord.service import refusals
 from tuneaccord.service.chain import Entry, genesis, sealed_entry
 from tuneaccord.service.errors import Forbidden, Invalid, WrongState
-
-STATES = (
-    "draft",
-    "open",
-    "frozen",
-    "reporting",
-    "closed",
-    "settling",
-    "settled",
-    "published",
-    "failed",
-    "cancelled",
+from tuneaccord.service.move_data import check_data
+from tuneaccord.service.moves import (
+    AUDITOR,
+    CLOCK,
+    ENDED,
+    GROUP,
+    MOST_GROUPS,
+    MOVES,
+    NEED_A_REPORT,
+    OBSERVER,
+    PROVIDER,
+    SEALED_NO_MORE,
+    STATES,
+    THE_CLOCK,
+    Actor,
+    Move,
 )
-ENDED = ("published", "cancelled")
-#: after these nobody's report can change any more, and the server may read them
-SEALED_NO_MORE = ("closed", "settling", "settled", "published", "failed")
 
-PROVIDER, GROUP, AUDITOR, OBSERVER, CLOCK = "provider", "group", "auditor", "observer", "clock"
-MOST_GROUPS = 5000
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who makes a move: a role, and for a group its name."""
-
-    role: str
-    name: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        """As plain data."""
-        return {"role": self.role, "name": self.name}
-
-
-#: the server itself: timers and jobs
-THE_CLOCK = Actor(CLOCK, "server")
-
-
-@dataclass(frozen=True)
-class Move:
-    """Who may make a move, in which states, and the state it leads to (None: it stays)."""
-
-    roles: tuple[str, ...]
-    states: tuple[str, ...]
-    leads_to: str | None = None
-
-
-MOVES: dict[str, Move] = {
-    "revised": Move((PROVIDER,), ("draft",)),
-    "opened": Move((PROVIDER,), ("draft",), "open"),
-    "invited": Move((PROVIDER,), ("open",)),
-    "joined": Move((GROUP,), ("open",)),
-    "removed": Move((PROVIDER,), ("open",)),
-    "token replaced": Move((PROVIDER,), ("open", "frozen", "reporting", "closed", "settling", "settled", "published")),
-    "sampling": Move((PROVIDER,), ("open",)),
-    "sampling failed": Move((CLOCK,), ("open",)),
-    "frozen": Move((PROVIDER, CLOCK), ("open",), "frozen"),
-    "reporting": Move((PROVIDER,), ("frozen",), "reporting"),
-    "reported": Move((GROUP,), ("reporting",)),
-    "deadline moved": Move((PROVIDER,), ("reporting",)),
-    "closed": Move((PROVIDER, CLOCK), ("reporting",), "closed"),
-    "settling": Move((CLOCK,), ("closed",), "settling"),
-    "settled": Move((CLOCK,), ("settling",), "settled"),
-    "published": Move((PROVIDER, CLOCK), ("settled",), "published"),
-    "failed": Move((CLOCK,), ("closed", "settling"), "failed"),
-    "tried again": Move((PROVIDER,), ("failed",), "closed"),
-    "cancelled": Move((PROVIDER,), tuple(state for state in STATES if state not in (*ENDED, "settled")), "cancelled"),
-}
+__all__ = [
+    "AUDITOR",
+    "CLOCK",
+    "ENDED",
+    "GROUP",
+    "MOST_GROUPS",
+    "MOVES",
+    "NEED_A_REPORT",
+    "OBSERVER",
+    "PROVIDER",
+    "SEALED_NO_MORE",
+    "STATES",
+    "THE_CLOCK",
+    "Actor",
+    "Move",
+    "Seat",
+    "Session",
+    "created",
+    "replay",
+]
 
 
 @dataclass(frozen=True)
@@ -143,6 +115,10 @@ class Session:
         """The moves that the actor could make now."""
         return tuple(kind for kind in MOVES if self.may(actor, kind))
 
+    def sensible_moves_of(self, actor: Actor) -> tuple[str, ...]:
+        """Those of them that lead somewhere: while nobody has reported, there is nothing to settle."""
+        return tuple(kind for kind in self.moves_of(actor) if self.reported or kind not in NEED_A_REPORT)
+
     def move(self, actor: Actor, kind: str, at: str, data: Mapping[str, Any] | None = None) -> Entry:
         """The log entry of a legal move.
 
@@ -151,13 +127,11 @@ class Session:
         """
         move = MOVES[kind]
         if actor.role not in move.roles:
-            raise Forbidden(f"{_article(actor.role)} may not do this ({kind}). It is for: {', '.join(move.roles)}.")
+            raise Forbidden(refusals.not_for(actor.role, kind, move.roles))
         if self.state not in move.states:
-            raise WrongState(
-                f"the session is {self.state}; '{kind}' is possible when it is {' or '.join(move.states)}."
-            )
+            raise WrongState(refusals.not_now(self.state, kind, self.sensible_moves_of(actor)))
         at, data = max(at, self.at), dict(data or {})
-        _CHECKS.get(kind, _nothing)(self, actor, at, data)
+        check_data(self, actor, kind, at, data)
         return sealed_entry(self.entries, at, kind, actor.to_dict(), data, self.head)
 
     def after(self, entry: Entry) -> Session:
@@ -225,158 +199,6 @@ def _begun(session_id: str, entry: Entry) -> Session:
     return replace(begun, entries=1, at=entry.at, head=entry.digest)
 
 
-# What a move's data must be
-
-
-def _nothing(session: Session, actor: Actor, at: str, data: dict) -> None:
-    if data:
-        raise Invalid(f"this move takes no data, got {', '.join(sorted(data))}.")
-
-
-def _only(data: dict, *names: str) -> None:
-    if set(data) != set(names):
-        raise Invalid(f"expected the data {', '.join(names)}, got {', '.join(sorted(data)) or 'nothing'}.")
-
-
-def _revised(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "terms")
-    if not isinstance(data["terms"], dict):
-        raise Invalid("terms must be a mapping.")
-
-
-def _invited(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "group")
-    if session.sampling:
-        raise WrongState("the pool is being sampled; nobody can be invited any more.")
-    name = data["group"]
-    if name in session.seats:
-        raise Invalid(f"group {name!r} has joined already. Remove it first, or choose another name.")
-    if len(session.seats) + len(session.invited) >= MOST_GROUPS:
-        raise Invalid(f"a session has at most {MOST_GROUPS} groups.")
-
-
-def _joined(session: Session, actor: Actor, at: str, data: dict) -> None:
-    if data not in ({}, {"bot": True}):
-        raise Invalid("joining takes no data.")
-    if session.sampling:
-        raise WrongState("the pool is being sampled; nobody can join any more.")
-    if actor.name in session.seats:
-        raise WrongState(f"group {actor.name!r} has joined already.")
-    if len(session.seats) >= MOST_GROUPS:
-        raise Invalid(f"a session has at most {MOST_GROUPS} groups.")
-
-
-def _removed(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "group")
-    if data["group"] not in session.seats and data["group"] not in session.invited:
-        raise Invalid(f"there is no group {data['group']!r} to remove.")
-
-
-def _token_replaced(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "group")
-    if data["group"] not in session.seats:
-        raise Invalid(f"no group {data['group']!r} has joined this session.")
-
-
-def _sampling(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "source")
-    if session.sampling:
-        raise WrongState("the pool is being sampled already.")
-
-
-def _sampling_failed(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "reason")
-    if not session.sampling:
-        raise WrongState("no pool is being sampled.")
-
-
-def _frozen(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "pool", "summary", "groups")
-    if data["groups"] != list(session.seats):
-        raise Invalid("the groups are not those who joined.")
-    if not session.seats:
-        raise WrongState("no group has joined yet, so there is nobody to freeze the pool for.")
-    if session.sampling and actor.role != CLOCK:
-        raise WrongState("the pool is being sampled; wait for it, or cancel the session.")
-    if actor.role == CLOCK and not session.sampling:
-        raise WrongState("no pool is being sampled.")
-
-
-def _reporting(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "deadline", "reveal_at")
-    _later(at, data["deadline"], "the deadline")
-    if data["reveal_at"] is not None and not (data["deadline"] and data["reveal_at"] >= data["deadline"]):
-        raise Invalid("the time of publication must not be before the deadline for reports.")
-
-
-def _deadline_moved(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "deadline")
-    _later(at, data["deadline"], "the new deadline")
-    if session.deadline is not None and at >= session.deadline:
-        raise WrongState("the deadline has passed; it cannot be moved any more.")
-    if session.reveal_at and data["deadline"] and data["deadline"] > session.reveal_at:
-        raise Invalid(f"the results are to be published at {session.reveal_at}; the deadline must not be after that.")
-
-
-def _reported(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "commitment")
-    if actor.name not in session.seats:
-        raise Forbidden(f"group {actor.name!r} is not part of this session.")
-    if session.deadline is not None and at >= session.deadline:
-        raise WrongState(f"the deadline for reports was {session.deadline}.")
-
-
-def _closed(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _nothing(session, actor, at, data)
-    if actor.role == CLOCK and (session.deadline is None or at < session.deadline):
-        raise WrongState("the deadline for reports has not passed.")
-
-
-def _settled(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "settlement", "shares", "public", "record")
-    if not isinstance(data["shares"], dict) or set(data["shares"]) != set(session.reported):
-        raise Invalid("the settlement's groups are not those that reported.")
-
-
-def _published(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _nothing(session, actor, at, data)
-    if actor.role == CLOCK and (session.reveal_at is None or at < session.reveal_at):
-        raise WrongState("the time of publication has not come.")
-
-
-def _failed(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "reason")
-
-
-def _cancelled(session: Session, actor: Actor, at: str, data: dict) -> None:
-    _only(data, "reason")
-
-
-def _later(at: str, moment: str | None, what: str) -> None:
-    if moment is not None and moment <= at:
-        raise Invalid(f"{what} {moment} has passed already; it is {at}.")
-
-
-_CHECKS = {
-    "revised": _revised,
-    "invited": _invited,
-    "joined": _joined,
-    "removed": _removed,
-    "token replaced": _token_replaced,
-    "sampling": _sampling,
-    "sampling failed": _sampling_failed,
-    "frozen": _frozen,
-    "reporting": _reporting,
-    "reported": _reported,
-    "deadline moved": _deadline_moved,
-    "closed": _closed,
-    "settled": _settled,
-    "published": _published,
-    "failed": _failed,
-    "cancelled": _cancelled,
-}
-
-
 # What a move changes, apart from the state
 
 
@@ -437,7 +259,3 @@ _CHANGES = {
     "tried again": lambda session, actor, entry: replace(session, reason=None),
     "cancelled": lambda session, actor, entry: replace(session, reason=entry.data["reason"]),
 }
-
-
-def _article(role: str) -> str:
-    return f"an {role}" if role[0] in "aeiou" else f"a {role}"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Condition, Event
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -23,26 +24,51 @@ _log = logging.getLogger(__name__)
 MOST = 64  #: writes of one transaction
 LONGEST = 0.1  #: seconds after which a transaction takes no more
 LOOK = 1.0  #: seconds after which one that waits for the commit sees whether somebody still is to make it
+_KEPT = "tuneaccord_kept"
 BUSY = "the database is busy. Try again in a moment."
+
+
+def to_keep() -> dict[str, Any]:
+    """An option for a connection of :class:`SharedWrites`; see :func:`kept_with`."""
+    return {_KEPT: {}}
+
+
+def kept_with(connection: sa.Connection) -> dict[str, Any]:
+    """What the writes of a transaction leave for those after them; a write that is taken back leaves nothing."""
+    return connection.get_execution_options().get(_KEPT, {})
 
 
 class _Shared:
     """An open transaction, and what became of it once ``ended`` is set."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection, self._transaction = connection, connection.begin()
+    def __init__(self, connection: sa.Connection, finish: Callable[[sa.Connection], None]) -> None:
+        self.connection, self._transaction, self._finish = connection, connection.begin(), finish
         self.began, self.writes = time.monotonic(), 0
         self.ended, self.error = Event(), None
 
     @contextmanager
     def part(self) -> Iterator[None]:
         """The block as one write."""
-        if self.writes == 0:
+        kept = kept_with(self.connection)
+        before = dict(kept)
+        if self.writes:  # what is not released goes with the transaction; releasing each would only take time
+            self.connection.exec_driver_sql(f"SAVEPOINT part_{self.writes}")
+        try:
             yield
-        else:
-            with self.connection.begin_nested():
-                yield
+        except BaseException:
+            kept.clear()
+            kept.update(before)
+            if self.writes and not self.connection.invalidated:
+                self._take_back()
+            raise
         self.writes += 1
+
+    def _take_back(self) -> None:
+        try:
+            self.connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT part_{self.writes}")
+        except Exception:
+            self.writes = 0  # then nothing of it can be trusted
+            _log.warning("a write could not be taken back; all that share its transaction are")
 
     @property
     def takes_more(self) -> bool:
@@ -54,6 +80,7 @@ class _Shared:
         """Commit, or take everything back when there is nothing to keep; never raises."""
         try:
             if self.writes and not self.connection.invalidated:
+                self._finish(self.connection)
                 self._transaction.commit()
             else:
                 self.error = Unavailable("the transaction was taken back")
@@ -73,11 +100,13 @@ class SharedWrites:
     """The writes of one process on one database, or on one session of it.
 
     ``connected`` gives a connection that is ready to begin a transaction; a write waits ``patience`` seconds for its
-    turn and then raises :class:`Unavailable`.
+    turn and then raises :class:`Unavailable`. ``finish`` is called with the connection once, before the commit.
     """
 
-    def __init__(self, connected: Callable[[], sa.Connection], patience: float) -> None:
-        self._connected, self._patience = connected, patience
+    def __init__(
+        self, connected: Callable[[], sa.Connection], patience: float, finish: Callable[[sa.Connection], None]
+    ) -> None:
+        self._connected, self._patience, self._finish = connected, patience, finish
         self._turns = Condition()
         self._taken, self._waiting = False, 0
         self._open: _Shared | None = None  # between two turns
@@ -107,7 +136,7 @@ class SharedWrites:
             self._taken = True
             shared, self._open = self._open, None
         try:
-            return shared or _Shared(self._connected())
+            return shared or _Shared(self._connected(), self._finish)
         except BaseException:
             self._give_turn(None)
             raise

@@ -17,38 +17,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tuneaccord.service import tables
+from tuneaccord.service import statements, tables
+from tuneaccord.service.asking import Asking
 from tuneaccord.service.chain import Entry
 from tuneaccord.service.database import PATIENCE, database_url, engine_of, told
 from tuneaccord.service.errors import NotFound
 from tuneaccord.service.session import Session
-from tuneaccord.service.sharing import SharedWrites
-
-# Statements of moves and tokens are built once: building one takes longer than SQLite takes to answer it.
-_TOKEN = sa.select(tables.tokens).where(tables.tokens.c.hash == sa.bindparam("hash"))
-_HEAD = sa.select(tables.sessions.c.entries, tables.sessions.c.head).where(
-    tables.sessions.c.id == sa.bindparam("session_id")
-)
-_HEAD_LOCKED = _HEAD.with_for_update()
-_LOG = (
-    sa.select(tables.entries.c.body)
-    .where(tables.entries.c.session_id == sa.bindparam("session_id"), tables.entries.c.number >= sa.bindparam("start"))
-    .order_by(tables.entries.c.number)
-)
-_LAST = (
-    sa.select(tables.entries.c.body)
-    .where(tables.entries.c.session_id == sa.bindparam("session_id"), tables.entries.c.kind == sa.bindparam("kind"))
-    .order_by(tables.entries.c.number.desc())
-    .limit(1)
-)
-_NEW_ENTRY, _NEW_TOKEN = sa.insert(tables.entries), sa.insert(tables.tokens)
-_NEW_DOCUMENT = {dialect: dialect.insert(tables.documents).on_conflict_do_nothing() for dialect in (sqlite, postgresql)}
-_MOVED = sa.update(tables.sessions).where(tables.sessions.c.id == sa.bindparam("moved_id"))
-_PROGRESS = (
-    sa.select(tables.progress)
-    .where(tables.progress.c.session_id == sa.bindparam("session_id"))
-    .order_by(tables.progress.c.started_at, tables.progress.c.label)
-)
+from tuneaccord.service.sharing import SharedWrites, kept_with, to_keep
 
 
 @dataclass(frozen=True)
@@ -66,6 +41,10 @@ class TokenRow:
     revoked_at: str | None = None
 
 
+_NO_SESSION = "there is no such session, or you are not part of it."
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 class Store:
     """All reads and writes of one database.
 
@@ -77,13 +56,16 @@ class Store:
         self.url = database_url(url)
         self.sqlite = self.url.startswith("sqlite")
         self.engine = engine_of(self.url)
-        self._writes = SharedWrites(self._to_write, PATIENCE)  # SQLite has one writer
+        self.single = engine_of(self.url, single=True)
+        self.asking = Asking(self.single)
+        self._writes = SharedWrites(self._to_write, PATIENCE, _write_rows)  # SQLite has one writer
         self._by_session: dict[Any, tuple[SharedWrites, int]] = {}
         self._lock = Lock()
 
     def close(self) -> None:
         """Give back all connections."""
-        self.engine.dispose()
+        for engine in (self.engine, self.single):
+            engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -95,10 +77,8 @@ class Store:
 
     @contextmanager
     def _asking(self) -> Iterator[sa.Connection]:
-        """A connection for one statement, which needs no transaction around it: half the time on PostgreSQL."""
-        with told(), self.engine.connect() as connection:
-            if not self.sqlite:
-                connection.execution_options(isolation_level="AUTOCOMMIT")
+        """A connection for one statement, which needs no transaction around it."""
+        with told(), self.single.connect() as connection:
             yield connection
 
     @contextmanager
@@ -119,7 +99,7 @@ class Store:
         key = session_id or object()
         with self._lock:
             writes, users = self._by_session.get(key, (None, 0))
-            writes = writes or SharedWrites(self._to_write, PATIENCE)
+            writes = writes or SharedWrites(self._to_write, PATIENCE, _write_rows)
             self._by_session[key] = writes, users + 1
         try:
             yield writes
@@ -130,7 +110,7 @@ class Store:
                     self._by_session[key] = writes, users - 1
 
     def _to_write(self) -> sa.Connection:
-        return self.engine.connect().execution_options(tuneaccord_write=True)
+        return self.engine.connect().execution_options(tuneaccord_write=True, **to_keep())
 
     # Sessions and their logs
 
@@ -146,25 +126,38 @@ class Store:
 
         Raises :class:`NotFound`.
         """
-        row = connection.execute(_HEAD_LOCKED if lock else _HEAD, {"session_id": session_id}).first()
+        row = connection.execute(
+            statements.HEAD_LOCKED if lock else statements.HEAD, {"session_id": session_id}
+        ).first()
         if row is None:
-            raise NotFound("there is no such session, or you are not part of it.")
+            raise NotFound(_NO_SESSION)
         return row.entries, row.head
+
+    def head_now(self, session_id: str) -> tuple[int, str]:
+        """The same in a statement of its own. Raises :class:`NotFound`."""
+        row = self.asking.first(statements.HEAD, session_id=session_id)
+        if row is None:
+            raise NotFound(_NO_SESSION)
+        return row[0], row[1]
 
     def entries(self, connection: sa.Connection, session_id: str, start: int = 0) -> list[Entry]:
         """The log from entry ``start`` on."""
-        rows = connection.execute(_LOG, {"session_id": session_id, "start": start})
+        rows = connection.execute(statements.LOG, {"session_id": session_id, "start": start})
         return [Entry(**json.loads(body)) for (body,) in rows]
 
     def last(self, connection: sa.Connection, session_id: str, kind: str) -> Entry | None:
         """The last entry of a kind; looked for from the end of the log, however long that is."""
-        row = connection.execute(_LAST, {"session_id": session_id, "kind": kind}).first()
+        row = connection.execute(statements.LAST, {"session_id": session_id, "kind": kind}).first()
         return None if row is None else Entry(**json.loads(row.body))
 
     def append(self, connection: sa.Connection, session: Session, entry: Entry) -> None:
-        """An entry, and the session's row as it is after it."""
+        """An entry, and the session as it is after it, whose row is written once at the end of the transaction."""
         _insert_entry(connection, session.id, entry)
-        connection.execute(_MOVED, {"moved_id": session.id, **session_row(session)})
+        kept_with(connection)[session.id] = session
+
+    def moved(self, connection: sa.Connection, session_id: str) -> Session | None:
+        """The session as the last :meth:`append` of this transaction left it, which nobody else can have changed."""
+        return kept_with(connection).get(session_id)
 
     def sessions(self, states: tuple[str, ...] | None = None, most: int = 1000) -> list[dict[str, Any]]:
         """The rows of all sessions, or of those in some states; the newest first."""
@@ -181,15 +174,12 @@ class Store:
         """A document, unless one of that name is there already: a step that is done again changes nothing."""
         dialect = sqlite if self.sqlite else postgresql
         row = {"session_id": session_id, "name": name, "content": content, "at": at}
-        connection.execute(_NEW_DOCUMENT[dialect], row)
+        connection.execute(statements.NEW_DOCUMENT[dialect], row)
 
     def document(self, session_id: str, name: str) -> bytes | None:
         """A document's content, or None."""
-        table = tables.documents
-        query = sa.select(table.c.content).where(table.c.session_id == session_id, table.c.name == name)
-        with self._asking() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else bytes(row.content)
+        row = self.asking.first(statements.DOCUMENT, session_id=session_id, name=name)
+        return None if row is None else bytes(row[0])
 
     def documents(self, session_id: str, prefix: str) -> dict[str, bytes]:
         """All documents whose names start with ``prefix``."""
@@ -205,13 +195,12 @@ class Store:
 
     def add_token(self, connection: sa.Connection, token: TokenRow) -> None:
         """A new token."""
-        connection.execute(_NEW_TOKEN, token.__dict__)
+        connection.execute(statements.NEW_TOKEN, token.__dict__)
 
     def token(self, hashed: str) -> TokenRow | None:
         """The token with this hash, or None."""
-        with self._asking() as connection:
-            row = connection.execute(_TOKEN, {"hash": hashed}).first()
-        return None if row is None else TokenRow(**row._mapping)
+        row = self.asking.first(statements.TOKEN, hash=hashed)
+        return None if row is None else TokenRow(**dict(zip(tables.tokens.c.keys(), row, strict=True)))
 
     def tokens(self, session_id: str | None) -> list[TokenRow]:
         """All tokens of a session (None: the operators'), oldest first."""
@@ -222,9 +211,7 @@ class Store:
 
     def use_token(self, connection: sa.Connection, token_id: str, at: str) -> bool:
         """Mark a one-time token as used; False when it was used or revoked before."""
-        table = tables.tokens
-        unused = (table.c.id == token_id) & table.c.used_at.is_(None) & table.c.revoked_at.is_(None)
-        return connection.execute(sa.update(table).where(unused).values(used_at=at)).rowcount == 1
+        return connection.execute(statements.USED, {"token_id": token_id, "at": at}).rowcount == 1
 
     def revoke(self, connection: sa.Connection, session_id: str | None, at: str, **where: str) -> int:
         """Revoke a session's tokens whose columns are as given; how many."""
@@ -247,8 +234,9 @@ class Store:
 
     def progress(self, session_id: str) -> list[dict[str, Any]]:
         """How far each piece of work of a session is, in the order in which they began."""
-        with self._asking() as connection:
-            return [dict(row._mapping) for row in connection.execute(_PROGRESS, {"session_id": session_id})]
+        names = tables.progress.c.keys()
+        rows = self.asking.rows(statements.PROGRESS, session_id=session_id)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     # Workers
 
@@ -285,7 +273,13 @@ def session_row(session: Session) -> dict[str, Any]:
     }
 
 
+def _write_rows(connection: sa.Connection) -> None:
+    """The rows of the sessions that moved in a transaction, before it is committed."""
+    for session in kept_with(connection).values():
+        connection.execute(statements.MOVED, {"moved_id": session.id, **session_row(session)})
+
+
 def _insert_entry(connection: sa.Connection, session_id: str, entry: Entry) -> None:
-    body = json.dumps(entry.to_dict(), ensure_ascii=False, allow_nan=False)
+    body = _JSON.encode(vars(entry))
     row = {"session_id": session_id, "number": entry.number, "at": entry.at, "kind": entry.kind, "body": body}
-    connection.execute(_NEW_ENTRY, row)
+    connection.execute(statements.NEW_ENTRY, row)

@@ -9,16 +9,12 @@ that is stored and digested.
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from tuneaccord.config.complaints import complaint
 from tuneaccord.config.loading import Section, spec
 from tuneaccord.config.market import Money
 from tuneaccord.divergence import KL, Divergence
@@ -26,16 +22,11 @@ from tuneaccord.errors import InputError
 from tuneaccord.mechanism.payments import Externality, PaymentRule
 from tuneaccord.mechanism.rules import TrainingRule, Welfare
 from tuneaccord.service.errors import Invalid
+from tuneaccord.service.forms import LONGEST_NAME, Name, Text, checked, checked_text, plain
 from tuneaccord.spaces.candidates import Candidates
 from tuneaccord.spaces.simplex import Simplex
-from tuneaccord.specs import to_data
 
 MOST_CELLS = 2_000_000  #: prompts times responses of a pool
-LONGEST_TEXT = 20_000  #: characters of a prompt or a response
-LONGEST_NAME = 80
-
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(lambda text: checked_text(text))]
 
 
 class ScoreRange(Section):
@@ -167,46 +158,6 @@ class GroupReport(Section):
         return self
 
 
-Model = TypeVar("Model", bound=Section)
-
-
-class _NoLines:
-    """Stands for a file where the data came from elsewhere."""
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
-
-    def line(self, path: Any) -> int:
-        return 0
-
-
-def checked(model: type[Model], data: Any, what: str) -> Model:
-    """``data`` as settings of the kind ``model``.
-
-    Raises :class:`Invalid` in one line that names the key, what was expected and what to try.
-    """
-    if not isinstance(data, Mapping):
-        raise Invalid(f"{what}: expected a mapping with keys such as {', '.join(list(model.model_fields)[:3])}.")
-    try:
-        if model is GroupReport:  # large, and nothing in it is read otherwise from JSON than from Python
-            return model.model_validate(dict(data))
-        return model.model_validate_json(json.dumps(dict(data)))
-    except ValidationError as error:
-        text = complaint(error, _NoLines(dict(data)), model, what)
-        raise Invalid(text.replace(", line 0:", ":").replace(" (line 0)", "")) from None
-    except (ValueError, TypeError, RecursionError):
-        raise Invalid(f"{what}: this is not plain data of numbers, texts, lists and mappings.") from None
-
-
-def plain(section: Any) -> Any:
-    """Checked settings as the plain data that is stored: parameter objects by their kind, all defaults written out."""
-    if isinstance(section, Section):
-        return {name: plain(getattr(section, name)) for name in type(section).model_fields}
-    if dataclasses.is_dataclass(section) and not isinstance(section, type):
-        return to_data(section)
-    return [plain(one) for one in section] if isinstance(section, list | tuple) else section
-
-
 def terms_of(data: Mapping[str, Any]) -> Terms:
     """The terms in ``data``.
 
@@ -276,7 +227,7 @@ def report_data(data: Mapping[str, Any], pool: ResponsePool | CandidatePool, ter
 
     Raises :class:`Invalid` that names the first score that is missing, off the scale, or no number.
     """
-    report = checked(GroupReport, data, "report")
+    report = checked(GroupReport, data, "report", as_given=True)
     shape, scale = shape_of(pool), terms.scores
     if len(report.scores) != shape[0] or any(len(row) != shape[1] for row in report.scores):
         lengths = sorted({len(row) for row in report.scores})
@@ -319,31 +270,6 @@ def cell_name(pool: ResponsePool | CandidatePool, row: int, column: int) -> str:
     if isinstance(pool, CandidatePool):
         return f"candidate {pool.candidates[column].name!r}"
     return f"response {pool.responses[row][column].id!r} to prompt {pool.prompts[row].id!r}"
-
-
-def checked_text(text: str) -> str:
-    """``text`` if it can be stored and shown everywhere, else ValueError."""
-    if "\0" in text or any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
-        raise ValueError("a text cannot have a zero character or half a surrogate pair.")
-    return text
-
-
-def checked_name(name: Any) -> str:
-    """A group's name as it is used: not empty, one line, no control characters, trimmed.
-
-    >>> checked_name(" legal ")
-    'legal'
-    """
-    if not isinstance(name, str) or not name.strip() or len(name.strip()) > LONGEST_NAME:
-        raise Invalid(f"a group's name must be a text of 1 to {LONGEST_NAME} characters, got {name!r:.90}.")
-    if not name.strip().isprintable():
-        raise Invalid("a group's name must be one line without control characters.")
-    return name.strip()
-
-
-def finite(number: Any) -> bool:
-    """Whether this is a number that can be computed with."""
-    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
 
 
 def _distinct(what: str, names: list[str]) -> None:

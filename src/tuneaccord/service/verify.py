@@ -15,12 +15,13 @@ from typing import Any
 from tuneaccord.artifacts import digest_of
 from tuneaccord.errors import TuneaccordError, first_line
 from tuneaccord.service.chain import Entry, commitment, first_fault
-from tuneaccord.service.checks import FAILS, Check, fails, holds, unknown
+from tuneaccord.service.checks import FAILS, UNKNOWN, Check, fails, holds, unknown
 from tuneaccord.service.receipts import PROOF, RECEIPT
 from tuneaccord.service.session import AUDITOR, GROUP, OBSERVER, PROVIDER, Session, replay
 from tuneaccord.service.settling import settlement_digest
 from tuneaccord.service.verify_numbers import Settled, check_everything, check_share
 
+_TWO_PROOFS = "proofs"
 _NONSENSE = (
     TuneaccordError,
     KeyError,
@@ -37,7 +38,7 @@ def verify(
     document: Mapping[str, Any], log: list[Any] | None = None, other: Mapping[str, Any] | None = None
 ) -> list[Check]:
     """All checks of a receipt or proof, in order; with a ``log`` or an ``other`` document of the same session also
-    whether they tell the same story.
+    whether they tell the same story. :func:`uncompared` says whether an ``other`` had anything to compare.
 
     >>> [check.result for check in verify({"kind": "receipt", "version": 1, "session": "s", "log": [],
     ...                                    "holder": {"role": "observer", "name": ""}, "digest": ""})]
@@ -47,13 +48,20 @@ def verify(
     if log is not None:
         checks += _safely("other log", _against_log(document, log))
     if other is not None:
-        checks += _safely("other document", _together(document, other))
+        checks += _safely("other document", _together(document, other, log))
+    if document["kind"] == PROOF and log is None and (other is None or other.get("kind") == PROOF):
+        checks.append(unknown("log", "whether this entry is in the session's log, a proof alone does not show"))
     return [*checks, *_safely("file", _file(document))]
 
 
 def holds_all(checks: list[Check]) -> bool:
     """Whether no check failed."""
     return all(check.result != FAILS for check in checks)
+
+
+def uncompared(checks: list[Check]) -> Check | None:
+    """The check that says that two documents have nothing in common, so that neither was compared with the other."""
+    return next((check for check in checks if check.part == _TWO_PROOFS and check.result == UNKNOWN), None)
 
 
 def _alone(document: Mapping[str, Any]) -> list[Check]:
@@ -191,7 +199,7 @@ def _proof(proof: Mapping[str, Any]) -> Iterator[Check]:
 # Two documents of one session
 
 
-def _together(document: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Check]:
+def _together(document: Mapping[str, Any], other: Mapping[str, Any], log: list[Any] | None) -> Iterator[Check]:
     if document["session"] != other["session"]:
         yield fails("session", f"the two are of different sessions: {document['session']} and {other['session']}")
         return
@@ -203,16 +211,33 @@ def _together(document: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator
         yield _same_log(document["log"], other["log"], "logs", "the other receipt's log")
         yield from _same_shares(document, other)
     elif kinds == {PROOF}:
-        yield unknown("proofs", "two proofs have nothing in common to compare. Give a receipt")
+        yield from [_two_entries(document["entry"], other["entry"])] if log is None else _against_log(other, log)
     else:
         proof, receipt = (document, other) if document["kind"] == PROOF else (other, document)
         yield _was_settled(proof, receipt)
 
 
+def _two_entries(one: Mapping[str, Any], two: Mapping[str, Any]) -> Check:
+    """Whether the log entries of two proofs can be of one log; most pairs say nothing about one another."""
+    first, second = sorted((one, two), key=lambda entry: entry["number"])
+    numbers = f"{first['number']} and {second['number']}"
+    if first["number"] == second["number"]:
+        if first != second:
+            return fails(_TWO_PROOFS, f"they have two different log entries {first['number']}: no log has both")
+        return holds(_TWO_PROOFS, f"both are of log entry {first['number']}")
+    if first["at"] > second["at"]:
+        return fails(_TWO_PROOFS, f"log entries {numbers} are not in the order of their times: no log has both")
+    if second["number"] != first["number"] + 1:
+        return unknown(_TWO_PROOFS, f"log entries {numbers} are not next to each other, so nothing was compared")
+    if second["previous"] != first["digest"]:
+        return fails(_TWO_PROOFS, f"log entry {second['number']} does not follow on the other proof's: no log has both")
+    return holds(_TWO_PROOFS, f"log entry {second['number']} follows on entry {first['number']}, by its digest")
+
+
 def _against_log(document: Mapping[str, Any], log: list[Any]) -> Iterator[Check]:
     fault = first_fault(document["session"], log)
-    if fault:
-        yield fails("other log", fault)
+    if fault or not log:
+        yield fails("other log", fault or "there are no entries")
     elif document["kind"] == PROOF:
         yield _was_settled(document, {"session": document["session"], "log": log})
     else:

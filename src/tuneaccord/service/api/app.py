@@ -14,8 +14,10 @@ from tuneaccord.service.api.bodies import Bounded
 from tuneaccord.service.api.describing import describe
 from tuneaccord.service.api.errors import add_handlers
 from tuneaccord.service.api.headers import Outermost
+from tuneaccord.service.api.lane import Lane
 from tuneaccord.service.api.limits import Limits
 from tuneaccord.service.api.progress import Watch
+from tuneaccord.service.api.threads import Threads
 from tuneaccord.service.desk import Desk
 from tuneaccord.service.reading import Reading
 from tuneaccord.service.settings import Settings
@@ -33,11 +35,13 @@ def build(desk: Desk, settings: Settings, jobs: Any = None, *, pages: bool = Tru
     app = FastAPI(title="tuneaccord", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.desk, app.state.reading, app.state.settings, app.state.jobs = desk, Reading(desk), settings, jobs
     app.state.limits, app.state.watch = Limits(settings), Watch(desk)
+    app.state.threads = Threads(settings.threads)
     for noun in NOUNS:
         noun.routes.on(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_route("/api/{rest:path}", _nowhere, methods=METHODS, include_in_schema=False)
     add_handlers(app)
+    app.add_middleware(Lane, routes=app.routes)
     app.add_middleware(Bounded, settings=settings)
     app.add_middleware(Outermost, settings=settings)
     if pages:

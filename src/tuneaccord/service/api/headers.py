@@ -8,10 +8,9 @@ from a page of this server; and the name under which the server is addressed mus
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
-
-from starlette.datastructures import MutableHeaders
 
 from tuneaccord.service.api.errors import refusal, unexpected
 from tuneaccord.service.errors import Forbidden, ServiceError
@@ -36,6 +35,8 @@ _COMMON = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
+_HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
+_NUMBER = b"x-request-id"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _WATCHED = ("/healthz", "/readyz", "/metrics")  # asked for by address
@@ -54,7 +55,9 @@ class Outermost:
     def __init__(self, app: Any, settings: Settings) -> None:
         self.app = app
         self.names = _names(settings)
-        self.https = settings.public_url.startswith("https:")
+        always = {**_COMMON, **(_HTTPS if settings.public_url.startswith("https:") else {})}
+        self._for_pages = _written({**always, "Content-Security-Policy": PAGE_POLICY})
+        self._for_api = _written({**always, "Content-Security-Policy": API_POLICY, "Cache-Control": "no-store"})
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass a request on, or refuse it."""
@@ -63,7 +66,8 @@ class Outermost:
             return
         state = scope.setdefault("state", {})
         numbered = "request_id" in state
-        state.setdefault("request_id", secrets.token_hex(8))
+        if not numbered:
+            state["request_id"] = secrets.token_hex(8)
         try:
             self._check(scope)
         except ServiceError as error:
@@ -97,7 +101,7 @@ class Outermost:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                self._dress(scope, MutableHeaders(scope=message), numbered)
+                message["headers"] = self._dressed(scope, message.get("headers", ()), numbered)
             await send(message)
 
         try:
@@ -108,17 +112,19 @@ class Outermost:
                 raise RuntimeError("an answer broke off") from None
             await answer(scope, receive, dressed)
 
-    def _dress(self, scope: Any, headers: MutableHeaders, numbered: bool) -> None:
-        for name, value in _COMMON.items():
-            headers.setdefault(name, value)
-        is_api = scope["path"].startswith(API)
-        headers.setdefault("Content-Security-Policy", API_POLICY if is_api else PAGE_POLICY)
-        if is_api:
-            headers.setdefault("Cache-Control", "no-store")
-        if self.https:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    def _dressed(self, scope: Any, headers: Any, numbered: bool) -> list[tuple[bytes, bytes]]:
+        """The headers of an answer, with ours where it says nothing else."""
+        given = {name.lower() for name, _ in headers}
+        ours = self._for_api if scope["path"].startswith(API) else self._for_pages
+        dressed = [*headers, *(one for one in ours if one[0] not in given)]
         if not numbered:
-            headers["X-Request-ID"] = scope["state"]["request_id"]
+            dressed = [one for one in dressed if one[0].lower() != _NUMBER]
+            dressed.append((_NUMBER, scope["state"]["request_id"].encode()))
+        return dressed
+
+
+def _written(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 def _names(settings: Settings) -> set[str]:
@@ -128,6 +134,7 @@ def _names(settings: Settings) -> set[str]:
     return {*_LOOPBACK, settings.host} if settings.host in _LOOPBACK else set()
 
 
+@lru_cache(1024)
 def _name(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from tuneaccord.service import sources
 from tuneaccord.service.api import answers, models
 from tuneaccord.service.api.describing import Routes
 from tuneaccord.service.api.errors import Answer
-from tuneaccord.service.api.guard import Ask, Asked
+from tuneaccord.service.api.guard import JSON, Ask, Asked
 from tuneaccord.service.api.sessions import SessionId
 from tuneaccord.service.api.uploads import SIZES, Uploaded, form_of, uploaded
 from tuneaccord.service.errors import Forbidden, Invalid
+from tuneaccord.service.sealing import Proof
 from tuneaccord.service.session import GROUP
 from tuneaccord.service.terms import GroupReport
 
@@ -28,7 +30,7 @@ def report(asked: Asked, session_id: SessionId) -> Any:
 
     Nobody in the session can read it before the close. The answer is the group's proof, which is shown only here.
     """
-    return Answer(asked.desk.report(asked.caller, session_id, asked.data))
+    return _answer(asked.desk.report(asked.caller, session_id, asked.data))
 
 
 @routes.add(
@@ -84,7 +86,11 @@ def report_criteria(asked: Asked, session_id: SessionId) -> Any:
     pool, terms = _about(asked, session_id)
     mixed = sources.report_from_criteria(told.weights, pool, terms)
     sizes = {name: value for name in SIZES if (value := getattr(told, name)) is not None}
-    return Answer(asked.desk.report(asked.caller, session_id, {**mixed, **sizes}))
+    return _answer(asked.desk.report(asked.caller, session_id, {**mixed, **sizes}))
+
+
+def _answer(proof: Proof) -> Response:
+    return Response(proof.text, media_type=JSON)  # which was written already, to be digested
 
 
 Scores = Callable[[Uploaded, Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]

@@ -9,12 +9,12 @@ from fastapi import Path
 from tuneaccord.service.api import answers, models
 from tuneaccord.service.api.describing import Routes
 from tuneaccord.service.api.errors import Answer
-from tuneaccord.service.api.guard import Asked
+from tuneaccord.service.api.guard import LONGEST_ID, Asked
 from tuneaccord.service.chain import Entry
 from tuneaccord.service.terms import Terms
 
 routes = Routes("sessions")
-SessionId = Annotated[str, Path(description="The session's public identifier.", max_length=64)]
+SessionId = Annotated[str, Path(description="The session's public identifier.", max_length=LONGEST_ID)]
 TERMS = {
     "title": "One assistant for three departments",
     "divergence": {"kind": "KL", "strength": 0.5},

@@ -24,6 +24,7 @@ from tuneaccord.service.pages.bargaining_state import (
     with_share,
     without_firm,
 )
+from tuneaccord.service.pages.bargaining_words import path_words
 from tuneaccord.service.pages.parts import button, choice, entry, folded, heading, live, slider, text
 
 
@@ -66,7 +67,7 @@ class Controls:
 
     def _fill_sides(self) -> None:
         self.map_place.clear()
-        paths = {path: path for path in self.deal.paths()}
+        paths = {path: path_words(path) for path in self.deal.paths()}
         with self.map_place:
             for words, key in (("Across", "across"), ("Upwards", "upwards")):
                 choice(words, paths, getattr(self.deal, key), lambda to, key=key: self._side(key, to))

@@ -97,6 +97,7 @@ def mapped(deal: Deal) -> dict[str, Any]:
         "values": [values.tolist() for values in found.values],
         "codes": {name: codes.tolist() for name, codes in found.regimes.items()},
         "here": [here[deal.across], here[deal.upwards]],
+        "shares": fixed,
     }
 
 

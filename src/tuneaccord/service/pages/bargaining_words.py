@@ -36,5 +36,23 @@ def better(found: dict) -> str:
     liked = []
     for name in (GENERALIST, deal.mover):
         heights = sweep["utilities"][name]
-        liked.append(f"{name} {number(sweep['share'][heights.index(max(heights))])}")
-    return f"Of all shares of {deal.mover} the most for itself: {listing(liked)}."
+        liked.append(f"{name} {number(100 * sweep['share'][heights.index(max(heights))], 1)}%")
+    return f"The generalist's share of {deal.mover} that would be best for each alone: {listing(liked)}."
+
+
+def path_words(path: str) -> str:
+    """A side of the map in words.
+
+    >>> path_words("share.medical"), path_words("medical.cost.scale"), path_words("medical.entry_cost")
+    ("generalist's share of medical", 'cost of medical: scale', 'entry cost of medical')
+    """
+    if path.startswith("share."):
+        return f"generalist's share of {path.removeprefix('share.')}"
+    for field, words in (("entry_cost", "entry cost"), ("outside", "outside option")):
+        if path.endswith(f".{field}"):
+            return f"{words} of {path.removesuffix(f'.{field}')}"
+    for role in ("cost", "revenue"):
+        name, found, field = path.rpartition(f".{role}.")
+        if found:
+            return f"{role} of {name}: {field.removeprefix('curve.')}"
+    return path

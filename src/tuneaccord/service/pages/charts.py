@@ -64,7 +64,8 @@ def figure(
         "yaxis": upwards,
         "shapes": list(shapes),
         "showlegend": legend,
-        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "xanchor": "left"},
+        # at the top of the whole figure: above the plot it would lie on the curves once a window is made wider
+        "legend": {"orientation": "h", "yref": "container", "yanchor": "top", "y": 1, "x": 0, "xanchor": "left"},
         "hovermode": "closest",
         "dragmode": False,
         **more,

@@ -7,10 +7,11 @@ import numpy as np
 from tuneaccord.bargaining.parties import GENERALIST
 from tuneaccord.bargaining.plays import REGIMES
 from tuneaccord.reporting.bargain_figures import REGIME_COLOURS
-from tuneaccord.reporting.formatting import number
+from tuneaccord.reporting.formatting import listing, number
 from tuneaccord.reporting.pictures import grouped
 from tuneaccord.reporting.svg import COLOURS
 from tuneaccord.service.pages.bargaining_state import Deal
+from tuneaccord.service.pages.bargaining_words import path_words
 from tuneaccord.service.pages.charts import CYCLE, axis, curve, figure, label, marks, upright
 
 MONEY = "units of money"
@@ -152,9 +153,7 @@ def map_figure(found: dict, specialist: str) -> dict:
 
 
 def _side(path: str) -> str:
-    return (
-        f"generalist's share of {label(path.removeprefix('share.'))}" if path.startswith("share.") else label(path, 40)
-    )
+    return label(path_words(path), 48)
 
 
 def _unit(path: str) -> str:
@@ -249,7 +248,7 @@ def _shares(shares: dict[str, float]) -> str:
 
 
 def map_words(found: dict) -> str:
-    """In how many cells of the map each specialist does what."""
+    """At which shares the map is drawn, and in how many of its cells each specialist does what."""
     told = []
     for name, cells in found["codes"].items():
         codes = np.array(cells).ravel()
@@ -257,4 +256,6 @@ def map_words(found: dict) -> str:
             f"{regime} in {int((codes == code).sum())}" for code, regime in enumerate(REGIMES) if (codes == code).any()
         ]
         told.append(f"{name}: {', '.join(counts)} of {codes.size} cells")
-    return "; ".join(told) + "."
+    at = [f"{100 * share:.4g}% of the {name} revenue" for name, share in found["shares"].items()]
+    drawn = f"Drawn at a generalist's share of {listing(at)}, as the sliders stand. " if at else ""
+    return drawn + "; ".join(told) + "."

@@ -14,24 +14,16 @@ from tuneaccord.service.pages import charts_mechanism as charts
 from tuneaccord.service.pages.charts import EMPTY, csv_text, json_text
 from tuneaccord.service.pages.frame import frame
 from tuneaccord.service.pages.latest import Latest, Step
+from tuneaccord.service.pages.mechanism_address import market_yaml, query_of, query_pairs, scene_json, scene_of
 from tuneaccord.service.pages.mechanism_controls import Controls
 from tuneaccord.service.pages.mechanism_numbers import curves, outcome
-from tuneaccord.service.pages.mechanism_state import (
-    BENDS,
-    README,
-    Scene,
-    market_yaml,
-    query_of,
-    query_pairs,
-    scene_json,
-    scene_of,
-)
+from tuneaccord.service.pages.mechanism_state import BENDS, README, Scene
 from tuneaccord.service.pages.mechanism_words import best_in_words, others_in_words, report_in_words, verdict
-from tuneaccord.service.pages.parts import download, folded, heading, live, plot, table_html, text
+from tuneaccord.service.pages.parts import download, folded, heading, live, plot, promises_html, table_html, text
 
 LEAD = (
     "Groups report how large they are and what they want. The model maximises the sum of size times value minus the "
-    "price of leaving the base, and each group pays what its presence costs the others."
+    "price of leaving the base. If each group pays what its presence costs the others, no lie pays."
 )
 
 
@@ -137,8 +129,7 @@ class Explorer:
         liar = scene.liar if scene.lies else None
         self.groups_table.set_content(table_html("Every group, in size × reward", *charts.groups_table(found), liar))
         self.policy_table.set_content(table_html("Every response", *charts.policy_table(found)))
-        rows = [[one["name"], one["status"], one["statement"]] for one in found["guarantees"]]
-        self.guarantees.set_content(table_html("Guarantees", ["promise", "status", "in words"], rows))
+        self.guarantees.set_content(promises_html(found["guarantees"]))
 
     def _show_curves(self, scene: Scene, lines: dict) -> None:
         self.lines = lines

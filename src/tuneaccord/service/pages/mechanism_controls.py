@@ -12,6 +12,7 @@ from tuneaccord.service.pages.mechanism_state import (
     BENDS,
     DIVERGENCES,
     GROUPS,
+    PAYMENTS,
     PRESETS,
     RESPONSES,
     SIZES,
@@ -105,7 +106,9 @@ class Controls:
     def _sizes(self) -> None:
         scene = self.scene
         with ui.element("section").classes("panel"):
-            heading("Sizes and strength", 2)
+            heading("Payments, sizes and strength", 2)
+            paid = {kind: words for kind, (words, _) in PAYMENTS.items()}
+            choice("Each group pays", paid, scene.payment, lambda to: self._try(lambda: self._with(payment=to)))
             for place, group in enumerate(scene.groups):
                 slider(
                     f"size of {group.name}", (SIZES[0], SIZES[1]), 0.1, group.size,

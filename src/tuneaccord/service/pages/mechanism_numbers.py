@@ -20,7 +20,7 @@ AMOUNTS = ("value", "payment", "utility")
 
 def truth_of(scene: Scene) -> Settlement:
     """The settlement if every group tells the truth."""
-    return settle(scene.space(), scene.reports())
+    return settle(scene.space(), scene.reports(), payment=scene.payment_rule)
 
 
 def misreport_of(truth: Settlement, scene: Scene) -> TableMisreport:
@@ -36,7 +36,7 @@ def outcome(scene: Scene) -> dict:
     """
     truth = truth_of(scene)
     lie = misreport_of(truth, scene)
-    lied = settle(truth.space, _with_lie(scene, lie))
+    lied = settle(truth.space, _with_lie(scene, lie), payment=scene.payment_rule)
     values = truth.space.evaluate(truth.scores, lied.optimum.model)[0].sum(axis=0)
     group_values = (truth.sizes * values).tolist()
     groups = [_group_row(truth, lied, name, worth) for name, worth in zip(truth.names, group_values, strict=True)]

@@ -1,18 +1,17 @@
-"""What the mechanism explorer shows, as plain data: a small market, one group's lie, and both in an address."""
+"""What the mechanism explorer shows, as plain data: a small market, its payments, and one group's lie."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from urllib.parse import parse_qsl, urlencode
+from dataclasses import dataclass, replace
 
 import numpy as np
-import yaml
 
 from tuneaccord import divergence as divergences
 from tuneaccord.errors import InputError, nearest
 from tuneaccord.mechanism.misreports import GradientMisreport, Misreport, RewardMisreport, SpreadMisreport
+from tuneaccord.mechanism.payments import CostShare, Externality, Free, PaymentRule, Shapley
 from tuneaccord.mechanism.reports import Report, check_distinct
 from tuneaccord.rewards import TableReward
 from tuneaccord.spaces.simplex import Simplex
@@ -20,6 +19,15 @@ from tuneaccord.spaces.simplex import Simplex
 GROUPS, RESPONSES, NAME = (2, 5), (2, 6), 40
 SIZES, STRENGTHS, FACTORS = (0.1, 20.0), (0.05, 20.0), (0.1, 10.0)
 DIVERGENCES = ("KL", "ReverseKL", "ChiSquared", "TotalVariation", "SquaredHellinger", "JensenShannon")
+
+
+#: what groups can be charged, as words and rule: the one that makes truth best, and three that do not
+PAYMENTS: dict[str, tuple[str, PaymentRule]] = {
+    "Externality": ("what its presence costs the others", Externality()),
+    "Free": ("nothing: nobody pays", Free()),
+    "CostShare": ("a share of the price of leaving the base, by size", CostShare(by="size")),
+    "Shapley": ("its value less its Shapley value", Shapley()),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Scene:
     """A market with one prompt, and what one group reports instead of the truth.
 
     ``base`` holds the responses' chances under the base model, in any unit; ``factor`` is the paper's alpha, and
-    ``amount`` how far the reward is bent.
+    ``amount`` how far the reward is bent. ``payment`` is what every group pays, a key of ``PAYMENTS``.
     """
 
     base: tuple[float, ...]
@@ -66,6 +74,7 @@ class Scene:
     factor: float = 1.0
     bend: str = "shift"
     amount: float = 1.0
+    payment: str = "Externality"
 
     def __post_init__(self) -> None:
         _within("groups", len(self.groups), GROUPS)
@@ -79,6 +88,7 @@ class Scene:
             raise InputError("every response has chance 0 under the base. Give at least one of them a chance.")
         _known("divergence", self.divergence, DIVERGENCES)
         _known("bend", self.bend, BENDS)
+        _known("payment", self.payment, PAYMENTS)
         _within("strength", self.strength, STRENGTHS)
         _within("alpha", self.factor, FACTORS)
         _within(BENDS[self.bend].symbol, self.amount, (BENDS[self.bend].low, BENDS[self.bend].high))
@@ -93,6 +103,11 @@ class Scene:
     def lies(self) -> bool:
         """Whether the report differs from the truth."""
         return self.factor != 1.0 or self.amount != BENDS[self.bend].truth
+
+    @property
+    def payment_rule(self) -> PaymentRule:
+        """What every group pays."""
+        return PAYMENTS[self.payment][1]
 
     def space(self) -> Simplex:
         """The policies over the responses, with the chosen divergence."""
@@ -201,90 +216,3 @@ def with_fields(scene: Scene, place: int, **fields) -> Scene:
 
 def _replaced(given: tuple, place: int, new) -> tuple:
     return (*given[:place], new, *given[place + 1 :])
-
-
-def market_yaml(scene: Scene) -> str:
-    """The market, all telling the truth, as the file that ``tuneaccord settle`` reads."""
-    total = math.fsum(scene.base)
-    data = {
-        "base": [chance / total for chance in scene.base],
-        "divergence": {"kind": scene.divergence, "strength": scene.strength},
-        "groups": [{"name": one.name, "size": one.size, "scores": list(one.rewards)} for one in scene.groups],
-    }
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None)
-
-
-def scene_json(scene: Scene) -> dict:
-    """The scene as plain data."""
-    return asdict(scene)
-
-
-def query_of(scene: Scene) -> str:
-    """The scene as the part of an address after the question mark.
-
-    >>> scene_of(query_pairs(query_of(README))) == README
-    True
-    """
-    pairs = [("base", _numbers(scene.base))]
-    pairs += [("group", f"{one.size:.12g}:{_numbers(one.rewards)}:{one.name}") for one in scene.groups]
-    pairs += [("divergence", scene.divergence), ("strength", f"{scene.strength:.12g}"), ("liar", str(scene.liar))]
-    pairs += [("alpha", f"{scene.factor:.12g}"), ("bend", scene.bend), ("amount", f"{scene.amount:.12g}")]
-    return urlencode(pairs)
-
-
-def query_pairs(query: str) -> list[tuple[str, str]]:
-    """The pairs of a query, in order."""
-    return parse_qsl(query, keep_blank_values=True, max_num_fields=40)
-
-
-def scene_of(pairs: Sequence[tuple[str, str]]) -> Scene:
-    """The scene that :func:`query_of` wrote; the first preset where there is no market in the address.
-
-    Raises :class:`InputError` where a part is not what it should be.
-    """
-    given: dict[str, str] = {}
-    groups = []
-    for key, words in pairs:
-        if key == "group":
-            groups.append(_group_of(words))
-        elif key in ("base", "divergence", "strength", "liar", "alpha", "bend", "amount"):
-            given[key] = words
-    if not groups:
-        return README
-    if "base" not in given:
-        raise InputError("the address has groups but no base. Try base=0.4,0.3,0.3.")
-    bend = given.get("bend", "shift")
-    truth = BENDS[bend].truth if bend in BENDS else 0.0
-    return Scene(
-        _numbers_of("base", given["base"]),
-        tuple(groups),
-        given.get("divergence", "KL"),
-        _number_of("strength", given.get("strength", "1")),
-        int(_number_of("liar", given.get("liar", "0"))),
-        _number_of("alpha", given.get("alpha", "1")),
-        bend,
-        _number_of("amount", given.get("amount", str(truth))),
-    )
-
-
-def _group_of(words: str) -> Group:
-    size, rewards, name = [*words.split(":", 2), "", ""][:3]
-    return Group(name, _number_of("a group's size", size), _numbers_of("a group's rewards", rewards))
-
-
-def _numbers(numbers: Sequence[float]) -> str:
-    return ",".join(f"{one:.12g}" for one in numbers)
-
-
-def _numbers_of(what: str, words: str) -> tuple[float, ...]:
-    return tuple(_number_of(what, one) for one in words.split(",")[: RESPONSES[1] + 1])
-
-
-def _number_of(what: str, words: str) -> float:
-    try:
-        found = float(words)
-    except ValueError:
-        raise InputError(f"{what} must be a number, got {words!r:.40}.") from None
-    if not math.isfinite(found):
-        raise InputError(f"{what} must be a finite number, got {words!r:.40}.")
-    return found

@@ -6,6 +6,11 @@ from tuneaccord.reporting.formatting import number
 from tuneaccord.service.pages.mechanism_state import BENDS, Scene
 
 SAME = 1e-9  #: amounts that differ by less are the same to rounding
+_PAID = {
+    "Externality": "payments",
+    "CostShare": "a share of the price to pay",
+    "Shapley": "Shapley payments",
+}
 
 
 def report_in_words(scene: Scene) -> str:
@@ -28,10 +33,13 @@ def verdict(found: dict) -> str:
             f"The model is worth {number(own['value'])} to {own['name']}, which pays {number(own['payment'])}: "
             f"utility {number(own['utility'])}."
         )
+    if scene.payment == "Free":
+        return f"Nobody pays: the lie changes what it gets by {_signed(gain['value'])}. {_helped(gain['value'])}"
     moved = f"its value changes by {number(gain['value'], signed=True)}"
     paid = f"its payment by {number(gain['payment'], signed=True)}"
     return (
-        f"With payments: {moved}, {paid}, so its utility by {_signed(gain['utility'])}. {_helped(gain['utility'])}\n"
+        f"With {_PAID[scene.payment]}: {moved}, {paid}, so its utility by {_signed(gain['utility'])}. "
+        f"{_helped(gain['utility'])}\n"
         f"Without payments: the same lie changes what it gets by {_signed(gain['value'])}. {_helped(gain['value'])}"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from nicegui import ui
@@ -14,6 +15,8 @@ from tuneaccord.reporting.formatting import number, plain
 #: the attribute, which says where an input begins; the property would be set back at every change of the page
 _OWN_VALUE = "^value"
 _LONG = 40  #: characters in a cell that gets a wide column
+_SHORT = 12  #: characters in a cell that is not broken into lines
+_FIGURES = re.compile(r"[-+\N{MINUS SIGN}]?\d[\d,]*(\.\d+)?")
 
 
 def text(words: str, tag: str = "p", classes: str = "") -> TextElement:
@@ -45,7 +48,7 @@ def table_html(caption: str, columns: Sequence[str], rows: Sequence[Sequence[obj
     >>> "&lt;b&gt;" in table_html("t", ["who"], [["<b>"]])
     True
     """
-    numeric = [any(_is_number(row[place]) for row in rows) for place in range(len(columns))]
+    numeric = [any(_is_number(row[place], place) for row in rows) for place in range(len(columns))]
     head = "".join(
         f'<th scope="col"{_kind("" if one else "text")}>{_escaped(name)}</th>'
         for name, one in zip(columns, numeric, strict=True)
@@ -60,8 +63,10 @@ def table_html(caption: str, columns: Sequence[str], rows: Sequence[Sequence[obj
     )
 
 
-def _is_number(given: object) -> bool:
-    return isinstance(given, float | int) and not isinstance(given, bool)
+def _is_number(given: object, place: int) -> bool:
+    """A number, or one that is written already; the first column names its row."""
+    written = isinstance(given, str) and place > 0 and _FIGURES.fullmatch(given) is not None
+    return written or (isinstance(given, float | int) and not isinstance(given, bool))
 
 
 def _kind(classes: str) -> str:
@@ -72,7 +77,8 @@ def _cell(given: object, place: int) -> str:
     shown = number(given) if isinstance(given, float) else str(given)
     if place == 0:
         return f'<th scope="row">{_escaped(shown)}</th>'
-    kind = "" if _is_number(given) else "text long" if len(shown) > _LONG else "text"
+    length = " long" if len(shown) > _LONG else " short" if len(shown) <= _SHORT else ""
+    kind = "" if _is_number(given, place) else f"text{length}"
     return f"<td{_kind(kind)}>{_escaped(shown)}</td>"
 
 
@@ -83,6 +89,19 @@ def _escaped(words: object) -> str:
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[object]], mine: int | None = None) -> ui.html:
     """The table on the page; change it with ``set_content(table_html(...))``."""
     return ui.html(table_html(caption, columns, rows, mine), sanitize=False)
+
+
+def promises_html(guarantees: Sequence[dict]) -> str:
+    """What a settlement promises, as an escaped list: a phone has no room for a table of sentences.
+
+    >>> promises_html([{"name": "truthful", "status": "exact", "statement": "No lie pays."}])
+    '<dl class="promises"><dt>truthful <span>exact</span></dt><dd>No lie pays.</dd></dl>'
+    """
+    rows = "".join(
+        f"<dt>{_escaped(one['name'])} <span>{_escaped(one['status'])}</span></dt><dd>{_escaped(one['statement'])}</dd>"
+        for one in guarantees
+    )
+    return f'<dl class="promises">{rows}</dl>'
 
 
 def plot(figure: dict, label: str, height: str = "middle") -> ui.plotly:

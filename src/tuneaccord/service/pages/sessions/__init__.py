@@ -58,14 +58,17 @@ def _pages(hall: Hall) -> None:
     async def invited(request: Request, invitation: str):
         return await entering.join_page(hall, request, invitation)
 
+    @ui.page("/join")
+    def join_without_invitation():
+        return entering.bare_join_page()
+
     @ui.page("/enter")
     def enter_with_link():
         return entering.enter_page()
 
 
 def _forms(hall: Hall) -> None:
-    for path in ("/join", "/leave"):
-        app.remove_route(path)
+    app.remove_route("/leave")
 
     @app.post("/enter", include_in_schema=False)
     def enter(request: Request, token: _Field = "") -> Response:

@@ -12,10 +12,11 @@ from tuneaccord.service.classroom_room import Room
 from tuneaccord.service.classroom_words import amount, own_words
 from tuneaccord.service.pages.parts import folded, plot, table_html, text
 from tuneaccord.service.pages.sessions.classroom_plots import own_plot
-from tuneaccord.service.pages.sessions.classroom_sliders import ReportSliders, choices
+from tuneaccord.service.pages.sessions.classroom_sliders import choices, player_report
 from tuneaccord.service.pages.sessions.entering import form, hidden, submit
 from tuneaccord.service.pages.sessions.live import Live, Part
 from tuneaccord.service.pages.sessions.parts import countdown, panel
+from tuneaccord.service.pages.sessions.report_sealed import Sealed
 from tuneaccord.service.reading import Reading
 from tuneaccord.service.tokens import Caller
 
@@ -138,6 +139,7 @@ def _rules(terms: dict) -> None:
 
 def _report_part(page: Live) -> Part:
     sent: dict[str, Any] = {}
+    sealed = Sealed(page)
 
     def load(reading: Reading, caller: Caller, view: dict) -> Any:
         if view["state"] != "reporting":
@@ -146,9 +148,9 @@ def _report_part(page: Live) -> Part:
 
     def show(view: dict, loaded: Any) -> None:
         if loaded is not None:
-            ReportSliders(page, view, *loaded, sent)
+            player_report(page, view, *loaded, sent, sealed)
 
-    return Part(lambda view: view["state"] == "reporting", show, load)
+    return Part(lambda view: [view["state"] == "reporting", sealed.recalled], show, load, sealed.follow)
 
 
 # After the reveal

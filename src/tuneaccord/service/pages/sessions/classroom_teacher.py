@@ -64,7 +64,7 @@ def _steps_part() -> Part:
 def _next_part(page: Live, room: Room, plan: Plan) -> Part:
     def key(view: dict) -> Any:
         people = sum(not one["bot"] for one in view["groups"])
-        return [view["state"], view["deadline"], people, _all_in(view), view["reason"]]
+        return [view["state"], view["deadline"], people, _all_in(view), view["reason"], view["moves"]]
 
     def show(view: dict, _: Any) -> None:
         with ui.element("section").classes("panel next"):
@@ -109,7 +109,9 @@ def _reporting(page: Live, room: Room, plan: Plan, view: dict) -> None:
         return
     close = _move(page, lambda caller, session_id: page.visit.hall.desk.close(caller, session_id))
     with ui.element("div").classes("rows"):
-        if _all_in(view):
+        if "closed" not in view["moves"]:
+            text("Nobody has reported yet.")
+        elif _all_in(view):
             act_button("Take no more reports", close, True)
         else:
             asked("Take no more reports", "Some have not reported yet. End it now?", "End it", close)
@@ -131,7 +133,8 @@ def _failed(page: Live, room: Room, plan: Plan, view: dict) -> None:
         again = _move(page, lambda caller, session_id: page.visit.hall.desk.try_again(caller, session_id))
         cancel = _move(page, lambda caller, session_id: page.visit.hall.desk.cancel(caller, session_id, "given up"))
         with ui.element("div").classes("rows"):
-            act_button("Try again", again, True)
+            if "tried again" in view["moves"]:
+                act_button("Try again", again, True)
             asked("Cancel this round", "Cancel it?", "Cancel it", cancel)
 
 

@@ -157,7 +157,7 @@ def log_part(live: Live, always: bool = False) -> Part:
                 return
             if view["entries"] > MOST_ROWS:
                 text(f"The last {MOST_ROWS} of {view['entries']} entries.", "p", "soft small")
-            with plain_table("Log, the latest first", "number", "time", "what", "by", "digest", "binds to"):
+            with plain_table("Log, the latest first", "number", "what", "by", "time", "digest", "binds to"):
                 for entry in reversed(log):
                     _log_row(entry)
 
@@ -170,9 +170,9 @@ def _log_row(entry: dict) -> None:
     bound = entry_digest(entry)
     cells(
         str(entry["number"]),
-        lambda: time_of(entry["at"]),
         what,
         by_words(entry["by"]),
+        lambda: time_of(entry["at"]),
         lambda: digest(entry["digest"]),
         (lambda: digest(bound)) if bound else "",
     )

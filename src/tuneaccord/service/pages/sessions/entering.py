@@ -120,12 +120,35 @@ async def join_page(hall: Hall, request: Request, invitation: str) -> Response |
     return None
 
 
+def bare_join_page() -> None:
+    """The address alone, as somebody types it who has cut a link short: what is missing, and a box for it."""
+    prepare()
+    with frame("Join a session"):
+        with form("/join").classes("panel"):
+            text(
+                "Groups join by an invitation, a link that the provider of a session sends to each of them: it ends in "
+                "/join/ and a long code, and works once. Paste the whole link."
+            )
+            with ui.element("div").classes("rows"):
+                with ui.element("label").classes("field grow"):
+                    text("Your invitation", "span", "name")
+                    field = ui.element("input").classes("plain")
+                    field.props.update(name="invitation", autocomplete="off", required=True, maxlength=400)
+                submit("Join")
+        with ui.element("p"):
+            text("You have joined already? ", "span")
+            text("Enter with your token", "a").props["href"] = "/sessions"
+            text(". In a class, ", "span")
+            text("join by its code", "a").props["href"] = "/class"
+            text(".", "span")
+
+
 def join(hall: Hall, request: Request, invitation: str) -> Response:
-    """Use an invitation."""
+    """Use an invitation; a whole link may be pasted."""
     try:
         hall.check_origin(request)
         hall.limits.trial(request.scope)
-        joined = hall.desk.join(invitation)
+        joined = hall.desk.join(invitation.strip().rpartition("/join/")[2])
         answer = RedirectResponse(f"/sessions/{joined.session_id}", 303, headers=PRIVATE)
         hall.keep(answer, hall.desk.caller(joined.token), joined.token)
         return answer

@@ -28,12 +28,14 @@ class Part:
     """A piece of the page.
 
     ``key`` is what it depends on in a view; ``load`` reads what else it needs, in a thread; ``build`` makes its
-    elements from the view and what was loaded.
+    elements from the view and what was loaded. Before ``key`` is asked ``follow`` may read, in a thread, what a view
+    does not tell.
     """
 
     key: Callable[[dict], Any]
     build: Callable[[dict, Any], None]
     load: Callable[[Reading, Caller, dict], Any] | None = None
+    follow: Callable[[Reading, Caller, dict], Any] | None = None
 
 
 class Live:
@@ -91,10 +93,11 @@ class Live:
     async def _show(self, view: dict) -> None:
         before, self.view = self.view, view
         for part, place, shown in self.parts:
+            await self._read(part.follow, view)
             key = part.key(view)
             if shown == [key]:
                 continue
-            loaded = await self._load(part, view)
+            loaded = await self._read(part.load, view)
             if place.is_deleted:
                 return
             place.clear()
@@ -104,9 +107,8 @@ class Live:
         if said := news(before, view):
             self.said.set_text(said)
 
-    async def _load(self, part: Part, view: dict) -> Any:
-        load = part.load
-        return None if load is None else await self.visit.read(lambda reading, caller: load(reading, caller, view))
+    async def _read(self, read: Callable[[Reading, Caller, dict], Any] | None, view: dict) -> Any:
+        return None if read is None else await self.visit.read(lambda reading, caller: read(reading, caller, view))
 
     async def act(self, move: Callable[[Desk, Caller], Any], done: str = "") -> Any:
         """Make a move and show what came of it; None when it was refused, and the page then says why."""

@@ -1,4 +1,4 @@
-"""Who takes part, for the provider: invitations, removals, lost tokens, and tokens for auditors and observers."""
+"""Who takes part, for the provider: removals, lost tokens, and tokens for auditors and observers."""
 
 from __future__ import annotations
 
@@ -8,106 +8,25 @@ from typing import Any
 from nicegui import ui
 
 from tuneaccord.errors import TuneaccordError
-from tuneaccord.service.errors import TooLarge
-from tuneaccord.service.pages.parts import live as spoken
 from tuneaccord.service.pages.parts import text
+from tuneaccord.service.pages.sessions.inviting import hand_over
 from tuneaccord.service.pages.sessions.live import Live, Part
 from tuneaccord.service.pages.sessions.parts import (
     act_button,
-    area,
     asked,
     cells,
-    copy_button,
     field,
     options,
     panel,
     plain_table,
-    secret,
     time_of,
 )
-from tuneaccord.service.pages.sessions.words import ROLES, sentence
+from tuneaccord.service.pages.sessions.words import ROLES
 from tuneaccord.service.reading import Reading
 from tuneaccord.service.session import AUDITOR, GROUP, OBSERVER, PROVIDER
 from tuneaccord.service.tokens import INVITATION, Caller
 
-MOST_AT_ONCE = 300  #: invitations
 MOST_ROWS = 300  #: of groups, of invitations, of tokens
-
-
-def invite_part(live: Live) -> Part:
-    """A box for names, and the links that were made from it."""
-    links: dict[str, str] = {}
-
-    def key(view: dict) -> Any:
-        return view["state"] == "open" and not view["sampling"] and view["terms"].get("classroom") is None
-
-    def build(view: dict, _: Any) -> None:
-        if not key(view):
-            return
-        with panel("Invite groups"):
-            text(
-                "Each group gets a link of its own that works once. Send it only to that group: it becomes that group."
-            )
-            given = {"names": ""}
-            box = ui.element("div")
-
-            def fill() -> None:
-                given["names"] = ""
-                box.clear()
-                with box:
-                    area("Names of the groups, one a line", "", lambda value: given.__setitem__("names", value), rows=3)
-
-            fill()
-            told = spoken(classes="notice")
-
-            async def invite() -> None:
-                told.set_text("")
-                names = [line.strip() for line in given["names"].splitlines() if line.strip()]
-                if not names:
-                    told.set_text("Write the name of a group first.")
-                    return
-                try:
-                    for name, link in (
-                        await live.visit.act(lambda desk, caller: _invited(desk, caller, view["id"], names))
-                    ).items():
-                        links[name] = live.visit.hall.link(f"/join/{link}")
-                    fill()
-                except TuneaccordError as error:
-                    told.set_text(sentence(error))
-                show()
-                await live.refresh()
-
-            with ui.element("div").classes("rows"):
-                act_button("Make the links", invite, True)
-            shown = ui.element("div").classes("stack")
-
-            def show() -> None:
-                shown.clear()
-                with shown:
-                    _links(links)
-
-            show()
-
-    return Part(key, build)
-
-
-def _invited(desk: Any, caller: Caller, session_id: str, names: list[str]) -> dict[str, str]:
-    if len(names) > MOST_AT_ONCE:
-        raise TooLarge(f"invite at most {MOST_AT_ONCE} groups at once, got {len(names)}.")
-    return {name: desk.invite(caller, session_id, name) for name in dict.fromkeys(names)}
-
-
-def _links(links: dict[str, str]) -> None:
-    if not links:
-        return
-    text(
-        "Shown only on this page, and only now. If one gets lost, make a new one for the same name.", "p", "soft small"
-    )
-    with plain_table("Links", "group", "link", classes="figures full"):
-        for name, link in links.items():
-            cells(name, lambda name=name, link=link: secret(f"Link for {name}", link))
-    with ui.element("div").classes("rows"):
-        copy_button("Copy all", "\n".join(f"{name}\t{link}" for name, link in links.items()))
 
 
 def people_part(live: Live) -> Part:
@@ -126,7 +45,7 @@ def people_part(live: Live) -> Part:
             told = sum(one["reported"] for one in groups)
             text(f"{len(groups)} joined, {len(waiting)} invited, {told} reported.")
             for name, link in replaced.items():
-                secret(f"New link for {name}, shown only now", link)
+                hand_over(f"New link for {name}, shown only now", link)
             with plain_table("Groups", "group", "joined", "report", ""):
                 for one in groups[:MOST_ROWS]:
                     _group_row(live, view, one, replaced)
@@ -187,7 +106,7 @@ def issue_part(live: Live) -> Part:
             text("An auditor sees everything once it is settled; an observer sees the log and what is published.")
             _issue(live, view, fresh)
             for words, link in fresh:
-                secret(words, link)
+                hand_over(words, link)
 
     return Part(lambda view: len(fresh), build)
 

@@ -27,7 +27,7 @@ def refusal_page(refusal: ServiceError, again: str = "") -> HTMLResponse:
 <html lang="en-GB"><head><meta charset="utf-8"><title>Refused · tuneaccord</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="{STATIC}/studio.css"></head>
-<body><main id="content" class="sheet"><h1>This did not work</h1>
+<body class="alone"><main id="content" class="sheet"><h1>This did not work</h1>
 <p class="notice" role="alert">{words[:1].upper()}{words[1:]}</p>{link}
 <form class="panel" method="post" action="/enter">
 <label class="field"><span class="name">Your token</span>

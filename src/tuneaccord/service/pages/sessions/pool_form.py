@@ -21,9 +21,16 @@ from tuneaccord.service.pages.sessions.words import sentence
 from tuneaccord.service.terms import pool_data, terms_of
 
 _WAYS = {
-    "responses": "write responses here: the rule chooses how likely each becomes",
-    "candidates": "write candidate models here: the rule chooses one of them",
-    "file": "upload a file: CSV, Parquet, JSON, or a market's YAML",
+    "responses": "write responses here",
+    "candidates": "write candidate models here",
+    "file": "upload a file",
+    "sample": "draw it from the language model",
+}
+_EXPLAINED = {
+    "responses": "The rule chooses how likely each response becomes.",
+    "candidates": "The rule chooses one of the models.",
+    "file": "CSV, Parquet, JSON, or a market's YAML.",
+    "sample": "The server draws the replies, as the terms say.",
 }
 
 
@@ -49,13 +56,10 @@ class PoolForm:
         self.editors = {"responses": ResponseEditor(), "candidates": CandidateEditor()}
         drawn = view["terms"].get("sampling") is not None
         self.way = "sample" if drawn else "responses"
-        ways = {
-            **({"sample": "have the server draw the replies from the language model of the terms"} if drawn else {}),
-            **_WAYS,
-        }
+        ways = {key: words for key, words in _WAYS.items() if drawn or key != "sample"}
         with panel("What there is to choose from"):
             text("This is fixed before anybody reports, so that no report can change it. Its digest becomes public.")
-            options("Where it comes from", ways, self.way, self._choose)
+            options("Where it comes from", ways, self.way, self._choose, _EXPLAINED)
             self.place = ui.element("div").classes("stack")
             self.complaint = spoken(classes="notice")
             self.freezing = ui.element("div")

@@ -103,9 +103,7 @@ def show_response(pool: dict, row: int, column: int, one: dict) -> None:
     with ui.element("div").classes("rows"):
         text(one["id"], "strong")
         text(
-            f"the base model says this with {chance:.0%}"
-            if chance >= 0.01
-            else f"the base model says this with {chance:.2%}",
+            f"chance in the base model: {chance:.0%}" if chance >= 0.01 else f"chance in the base model: {chance:.2%}",
             "span",
             "soft small",
         )

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from tuneaccord.service.pages.parts import folded, text
 from tuneaccord.service.pages.sessions import common
+from tuneaccord.service.pages.sessions.inviting import invite_part
 from tuneaccord.service.pages.sessions.live import Live, Part
 from tuneaccord.service.pages.sessions.parts import (
     act_button,
@@ -17,7 +18,7 @@ from tuneaccord.service.pages.sessions.parts import (
     panel,
     zone_words,
 )
-from tuneaccord.service.pages.sessions.people import invite_part, issue_part, people_part, tokens_part
+from tuneaccord.service.pages.sessions.people import issue_part, people_part, tokens_part
 from tuneaccord.service.pages.sessions.pool_form import pool_form_part
 from tuneaccord.service.pages.sessions.pool_view import pool_part
 from tuneaccord.service.pages.sessions.results import record_part
@@ -58,7 +59,11 @@ def _moves_part(live: Live) -> Part:
         if make is not None:
             make(live, view)
 
-    return Part(lambda view: [view["state"], view["terms"] if view["state"] == "draft" else None], build)
+    def key(view: dict) -> Any:
+        terms = view["terms"] if view["state"] == "draft" else None
+        return [view["state"], terms, "closed" in view["moves"]]
+
+    return Part(key, build)
 
 
 async def _moved(live: Live, move: Any, done: str) -> None:
@@ -114,13 +119,16 @@ def _begin(live: Live, view: dict) -> None:
 def _reporting(live: Live, view: dict) -> None:
     session_id, given = view["id"], {"deadline": ""}
     with panel("Close"):
-        asked(
-            "Close now and settle",
-            "Groups that have not reported yet are left out, and no report can be changed after this. Close?",
-            "Yes, close",
-            lambda: _moved(live, lambda desk, caller: desk.close(caller, session_id), "The session is closed."),
-            main=True,
-        )
+        if "closed" in view["moves"]:
+            asked(
+                "Close now and settle",
+                "Groups that have not reported yet are left out, and no report can be changed after this. Close?",
+                "Yes, close",
+                lambda: _moved(live, lambda desk, caller: desk.close(caller, session_id), "The session is closed."),
+                main=True,
+            )
+        else:
+            text("Nobody has reported yet, so there is nothing to settle. Wait for a report, or cancel the session.")
         with folded("Move the deadline"), ui.element("div").classes("stack"):
             moment_field("New deadline (empty: none)", lambda value: given.__setitem__("deadline", value))
             zone_words()
@@ -149,6 +157,8 @@ def _settled(live: Live, view: dict) -> None:
 
 def _failed(live: Live, view: dict) -> None:
     session_id = view["id"]
+    if "tried again" not in view["moves"]:
+        return
     with panel("Try again"):
         text("The reports stay as they are.")
         with ui.element("div").classes("rows"):

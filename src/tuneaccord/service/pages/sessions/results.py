@@ -9,9 +9,10 @@ from nicegui import ui
 
 from tuneaccord.reporting import session_words
 from tuneaccord.reporting.formatting import number, size
+from tuneaccord.reporting.session_absence import away_words, value_without, values_without
 from tuneaccord.reporting.session_documents import settlement_rows, total_amount
 from tuneaccord.service.pages.charts import axis, bars, figure, label
-from tuneaccord.service.pages.parts import folded, heading, plot, table_html, text
+from tuneaccord.service.pages.parts import folded, heading, plot, promises_html, table_html, text
 from tuneaccord.service.pages.sessions.live import Part
 from tuneaccord.service.pages.sessions.parts import link_button, panel
 from tuneaccord.service.pages.sessions.pool_view import base_chance
@@ -31,16 +32,19 @@ def record_part() -> Part:
     def load(reading: Reading, caller: Caller, view: dict) -> Any:
         if not reached(view):
             return None
-        return reading.record(caller, view["id"]), reading.outcome(caller, view["id"]), reading.pool(caller, view["id"])
+        record, outcome = reading.record(caller, view["id"]), reading.outcome(caller, view["id"])
+        pool = reading.pool(caller, view["id"])
+        return record, outcome, pool, values_without(record, outcome, view["terms"], pool)
 
     def build(view: dict, loaded: Any) -> None:
         if loaded is None:
             return
-        record, outcome, pool = loaded
+        record, outcome, pool, away = loaded
         with panel("The settlement"):
             _summary(record, outcome, view)
             _broken(record)
-            groups_plots(settlement_rows(record, outcome), outcome)
+            rows = [{**row, "away": away[row["group"]]} for row in settlement_rows(record, outcome)]
+            groups_plots(rows, outcome)
             model_plot(pool, outcome["model"])
             guarantees(outcome)
             _audit(record)
@@ -91,7 +95,9 @@ def groups_plots(rows: list[dict], outcome: dict) -> None:
     plot(drawing, "Value, payment and utility of each group", "middle")
     if len(rows) > len(drawn):
         text(f"The {len(drawn)} groups with the largest payments of {len(rows)}.", "p", "soft small")
+    known = all(row["away"] is not None for row in rows)
     columns = ["group", "size", "value a member", "group value", "payment", "utility", outcome["currency"]]
+    columns += ["utility, had it stayed away"] if known else []
     table = [
         [
             row["group"],
@@ -101,6 +107,7 @@ def groups_plots(rows: list[dict], outcome: dict) -> None:
             row["payment"],
             row["utility"],
             session_words.grouped(row["amount"]),
+            *([row["size"] * row["away"]] if known else []),
         ]
         for row in rows
     ]
@@ -149,8 +156,7 @@ def _chances(pool: dict, model: Any, scores: list[list[float]] | None) -> Iterat
 def guarantees(outcome: dict) -> None:
     """What is promised, and on which conditions."""
     with folded("What this settlement promises, and on which conditions"):
-        rows = [[one["name"], one["status"], one["statement"]] for one in outcome["guarantees"]]
-        ui.html(table_html("Guarantees", ["promise", "status", "in words"], rows), sanitize=False)
+        ui.html(promises_html(outcome["guarantees"]), sanitize=False)
 
 
 def _audit(record: dict) -> None:
@@ -195,6 +201,8 @@ def outcome_part() -> Part:
             return
         with panel("The settlement"):
             text(f"The rule chose {session_words.chosen(view['terms'])}.")
+            if isinstance(outcome["model"], str):
+                text(f"It is the candidate “{outcome['model']}”.")
             facts(("price of leaving the base", number(outcome["price"])), ("groups", str(len(outcome["groups"]))))
             guarantees(outcome)
 
@@ -211,13 +219,14 @@ def share_part() -> Part:
     def load(reading: Reading, caller: Caller, view: dict) -> Any:
         if not mine(view):
             return None
-        share = reading.share(caller, view["id"], caller.name)
-        return share, reading.outcome(caller, view["id"]), reading.pool(caller, view["id"])
+        share, outcome = reading.share(caller, view["id"], caller.name), reading.outcome(caller, view["id"])
+        pool = reading.pool(caller, view["id"])
+        return share, outcome, pool, value_without(share, outcome, view["terms"], pool)
 
     def build(view: dict, loaded: Any) -> None:
         if loaded is None:
             return
-        share, outcome, pool = loaded
+        share, outcome, pool, away = loaded
         currency = outcome["currency"]
         with panel("Your part"):
             if warning := session_words.recheck_note(outcome):
@@ -225,6 +234,7 @@ def share_part() -> Part:
             text(session_words.bill(share["amount"], currency), "p", "big")
             text(session_words.value_change(share))
             text(session_words.what_it_adds_up_to(share, outcome["rate"], currency))
+            _away(share, away, view["terms"], pool)
             text(session_words.reason(view["terms"]))
             if note := session_words.interval_note(share):
                 text(note)
@@ -240,6 +250,19 @@ def share_part() -> Part:
             guarantees(outcome)
 
     return Part(mine, build, load)
+
+
+def _away(share: dict, value: float | None, terms: dict, pool: dict) -> None:
+    """The group's amounts beside those that it would have had by staying away, where it may know them."""
+    if value is not None:
+        away = share["report"]["size"] * value
+        rows = [
+            ["you took part", share["value"], share["group_value"], share["payment"], share["utility"]],
+            ["had you stayed away", value, away, 0.0, away],
+        ]
+        columns = ["", "value a member", "group value", "payment", "utility"]
+        ui.html(table_html("Taking part, and staying away", columns, rows, 0), sanitize=False)
+    text(away_words(share, value, terms, pool))
 
 
 def _share_links(view: dict) -> None:

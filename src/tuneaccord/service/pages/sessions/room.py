@@ -27,11 +27,9 @@ async def page(hall: Hall, request: Request, session_id: str) -> Response | None
         again = f"/sessions/{session_id}" if isinstance(refusal, Unauthenticated) else ""
         return refusal_page(refusal, again)
     prepare()
-    you = view["you"]
-    lead = f"You are here as {ROLES[you['role']]}" + (
-        f" “{you['name']}”." if you["role"] == GROUP else f" ({you['name']})."
-    )
-    with frame(view["title"], lead=lead):
+    you, role = view["you"], ROLES[view["you"]["role"]]
+    named = f" “{you['name']}”" if you["role"] == GROUP else f" ({you['name']})" if you["name"] != role else ""
+    with frame(view["title"], lead=f"You are here as {role}{named}."):
         if view["terms"].get("classroom") is not None:
             link_button("To the class page", f"/class/{session_id}")
         live = Live(visit, view)

@@ -97,6 +97,14 @@ def _reporting(view: Mapping[str, Any]) -> str:
     return f"{told} of {all_of} groups have reported; each can replace its report {until}. {rest}"
 
 
+def _failed(view: Mapping[str, Any], again: str, nothing: str = "") -> str:
+    """What follows a failure: trying ``again``, or ``nothing`` of that where nobody reported."""
+    if not any(one["reported"] for one in view["groups"]):
+        return f"Nobody reported, so there is nothing to settle. {nothing}".rstrip()
+    words = f"Settling failed. {again}"
+    return _because(words, view) if view["you"]["role"] == PROVIDER else words
+
+
 _PROVIDER = {
     "draft": lambda view: (
         "Check what is agreed below. Open the session when it is right: after that the terms are fixed."
@@ -112,7 +120,9 @@ _PROVIDER = {
         "The settlement is below, for you and the auditors only. Check it, then publish: each group then sees its part."
     ),
     "published": lambda view: "Done: every group can see its invoice and take its receipt.",
-    "failed": lambda view: _because("Settling failed. You can try again, or cancel the session.", view),
+    "failed": lambda view: _failed(
+        view, "You can try again, or cancel the session.", "Cancel this session, and begin a new one."
+    ),
 }
 _GROUP = {
     "draft": lambda view: "The provider is still writing the terms.",
@@ -137,7 +147,7 @@ _GROUP = {
         if _mine(view)
         else "The session is published. You did not report, so you have no part in it and pay nothing."
     ),
-    "failed": lambda view: "Settling failed; the provider can try again. Your report stays as it is.",
+    "failed": lambda view: _failed(view, "The provider can try again. Your report stays as it is."),
 }
 _WATCHER = {
     **_GROUP,
@@ -150,7 +160,7 @@ _WATCHER = {
         else "The settlement is there; its digest is public. It is published next."
     ),
     "published": lambda view: "The settlement is published.",
-    "failed": lambda view: "Settling failed; the provider can try again.",
+    "failed": lambda view: _failed(view, "The provider can try again."),
 }
 
 

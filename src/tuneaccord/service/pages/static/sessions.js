@@ -86,6 +86,15 @@
     if (event.target.dataset && event.target.dataset.upload) upload(event.target);
   });
 
+  document.addEventListener("submit", (event) => {
+    if (event.target.getAttribute("action") !== "/leave") return;
+    const left = event.target.querySelector("input[name=session]");
+    try {  // what was sealed in this tab is not for whoever enters in it next
+      for (const key of Object.keys(sessionStorage))
+        if (left && key.startsWith(`tuneaccord-proof-${left.value}-`)) sessionStorage.removeItem(key);
+    } catch { /* the browser stores nothing */ }
+  });
+
   const enter = () => {
     const form = document.querySelector("form[data-enter]");
     const token = /^#token=(.+)$/.exec(location.hash);
