@@ -63,6 +63,7 @@ def is_section(kind: object) -> bool:
 def test_every_command_is_in_the_readme_or_the_docs():
     pages = "".join(page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
     names = [command.name or command.callback.__name__ for command in app.registered_commands]
+    names += [group.name for group in app.registered_groups]
     assert [name for name in names if f"tuneaccord {name}" not in pages] == []
 
 

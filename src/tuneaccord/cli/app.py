@@ -2,7 +2,7 @@
 
 To add one, write its ``run`` in a file of its own in this folder and a function here that lists the
 options and imports that file when it is called. Nothing else may be imported here, so that ``--help``
-stays fast.
+stays fast. The commands ``tuneaccord session ...`` are listed in ``session/app.py`` in the same way.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tuneaccord.cli.errors import Commands
+from tuneaccord.cli.session import app_provider
 from tuneaccord.errors import InputError
 
 app = typer.Typer(
@@ -475,3 +476,6 @@ def restore(
     from tuneaccord.cli.backup import restore as run
 
     run(file, folder=folder, database=database, replace=replace)
+
+
+app.add_typer(app_provider.session_app, name="session")

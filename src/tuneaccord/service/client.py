@@ -7,20 +7,20 @@ Retry-After), and raises what the desk raised: :class:`~tuneaccord.service.error
 from __future__ import annotations
 
 import copy
-import time
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tuneaccord.errors import InputError
+from tuneaccord.service import client_waiting as waiting
 from tuneaccord.service.client_requests import PATIENCE, Requests
 from tuneaccord.service.errors import WrongState
 
 if TYPE_CHECKING:
     import httpx
 
-_ENDS = ("published", "failed", "cancelled")
 Data = dict[str, Any]
 
 
@@ -62,7 +62,7 @@ class Client:
         self._me: Data | None = None
 
     def __repr__(self) -> str:
-        return f"Client({self._requests.url!r})"
+        return f"Client({self.url!r})"
 
     def __enter__(self) -> Client:
         return self
@@ -79,6 +79,11 @@ class Client:
         if self._me is None:
             self._me = self._requests.json("GET", "/me")
         return self._me
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._requests.url
 
     @property
     def session_id(self) -> str:
@@ -243,22 +248,24 @@ class Client:
                 if entry["kind"] in ("published", "cancelled"):
                     return
 
-    def wait(self, state: str, timeout: float = 600.0) -> Data:
-        """The session once it is in ``state``.
+    def changes(self, timeout: float = math.inf) -> Iterator[Data]:
+        """The session as it is, and again whenever it has moved or work in it has gone on.
 
-        Raises :class:`WrongState` when it has failed, was cancelled or published instead, or after ``timeout`` seconds.
+        Ends with the session, or after ``timeout`` seconds.
         """
-        until, view = time.monotonic() + timeout, self.view()
-        while view["state"] != state:
-            if view["state"] in _ENDS:
-                reason = f": {view['reason']}" if view["reason"] else "."
-                raise WrongState(f"the session is {view['state']}, not {state}{reason}")
-            left = until - time.monotonic()
-            if left <= 0:
-                raise WrongState(f"after {timeout:g} s the session is still {view['state']}, not {state}.")
-            self._requests.ask("GET", self._at("log"), params={"after": view["entries"] - 1, "wait": min(20.0, left)})
-            view = self.view()
-        return view
+        return waiting.changes(self, self._look, timeout)
+
+    def wait(self, state: str, timeout: float = 600.0) -> Data:
+        """The session once it is in ``state`` or has passed it.
+
+        Raises :class:`WrongState` when it has failed or was cancelled instead, or after ``timeout`` seconds, and
+        :class:`~tuneaccord.errors.InputError` when there is no such state.
+        """
+        return waiting.wait(self, state, timeout)
+
+    def _look(self, after: int, seconds: float, known: str | None) -> httpx.Response:
+        headers = {} if known is None else {"If-None-Match": known}
+        return self._requests.ask("GET", self._at("log"), params={"after": after, "wait": seconds}, headers=headers)
 
     def outcome(self) -> Data:
         """What everybody may know of the settlement."""

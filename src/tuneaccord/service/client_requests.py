@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import ssl
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuneaccord.errors import InputError, MissingDependencyError
+from tuneaccord.errors import InputError, MissingDependencyError, first_line
 from tuneaccord.service import errors
 from tuneaccord.service.errors import ServiceError, Unavailable
 
@@ -30,7 +31,10 @@ class _Connections(httpx.Client):
     """Shared by the clients of one server, and given back with the last of them."""
 
     def __del__(self) -> None:
-        self.close()
+        try:  # noqa: SIM105  (at the interpreter's end suppress is gone before the last client)
+            self.close()
+        except (AttributeError, TypeError):  # one that could not be made has nothing to give back
+            pass
 
 
 class Requests:
@@ -42,7 +46,12 @@ class Requests:
         if not str(url).startswith(("http://", "https://")):
             raise InputError(f"the address of a server begins with http:// or https://, got {url!r:.80}.")
         self.url, self.token, self.patience = url.rstrip("/"), token, patience
-        self._http = _Connections(base_url=self.url + PREFIX, timeout=timeout, transport=transport)
+        try:
+            self._http = _Connections(base_url=self.url + PREFIX, timeout=timeout, transport=transport)
+        except OSError as error:
+            raise InputError(f"cannot read the certificates in SSL_CERT_FILE or SSL_CERT_DIR: {error}.") from None
+        except httpx.InvalidURL as error:
+            raise InputError(f"cannot use the address {url!r:.80}: {first_line(error).rstrip('.')}.") from None
 
     def with_token(self, token: str) -> Requests:
         """The same connections with another token."""
@@ -56,7 +65,7 @@ class Requests:
 
     def json(self, method: str, path: str, data: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         """The data of an answer; ``data`` is sent as JSON."""
-        return self.ask(method, path, **({} if data is None else {"json": data}), params=params).json()
+        return self._data(self.ask(method, path, **({} if data is None else {"json": data}), params=params))
 
     def upload(self, path: str, file: Path, fields: Mapping[str, Any]) -> Any:
         """Send a file in a form with other fields."""
@@ -65,10 +74,10 @@ class Requests:
             content = file.read_bytes()
         except OSError as error:
             raise InputError(f"cannot read {file}: {error.strerror or error}.") from None
-        return self.ask("POST", path, files={"file": (file.name, content)}, data=texts).json()
+        return self._data(self.ask("POST", path, files={"file": (file.name, content)}, data=texts))
 
     def ask(self, method: str, path: str, **given: Any) -> Any:
-        """The answer, asked for again while the server is busy."""
+        """The answer, asked for again while the server is busy. Status 304 is an answer too."""
         until = time.monotonic() + self.patience
         for attempt in range(1000):
             answer = self._send(method, path, **given)
@@ -80,16 +89,43 @@ class Requests:
             time.sleep(pause)
         if answer.status_code >= 400:
             raise _refusal(answer)
+        if answer.has_redirect_location:
+            raise Unavailable(
+                f"the server at {self.url} sends its callers to {answer.headers['location']!r:.200}. Give that address."
+            )
         return answer
 
-    def _send(self, method: str, path: str, **given: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+    def _data(self, answer: httpx.Response) -> Any:
         try:
-            return self._http.request(method, path, headers=headers, **given)
+            return answer.json()
+        except ValueError:
+            raise Unavailable(f"what answers at {self.url} is no server of tuneaccord. Check the address.") from None
+
+    def _send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **given: Any) -> httpx.Response:
+        sent = {**(headers or {}), **({"Authorization": f"Bearer {self.token}"} if self.token else {})}
+        try:
+            return self._http.request(method, path, headers=sent, **given)
         except httpx.HTTPError as error:
-            raise Unavailable(f"the server at {self.url} cannot be reached ({type(error).__name__}).") from None
+            raise Unavailable(_unreachable(self.url, error)) from None
+        except UnicodeError:
+            raise InputError(f"{self.url!r:.80} is not the address of a server.") from None
         except ValueError as error:  # NaN, which is not a number in JSON
             raise InputError(f"this cannot be sent as JSON: {error}.") from None
+
+
+def _unreachable(url: str, error: httpx.HTTPError) -> str:
+    """Why nobody answered, and what to try."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate of {url} is not trusted here ({cause.verify_message}). Check the address; "
+                "the certificate of an authority of your own goes into a file that SSL_CERT_FILE names."
+            )
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
+        return f"the server at {url} did not answer in time. Look whether it did what was asked, and try again."
+    return f"the server at {url} cannot be reached ({type(error).__name__}). Check the address, and whether it runs."
 
 
 def _pause(answer: httpx.Response, attempt: int) -> float:
