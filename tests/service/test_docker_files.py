@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from tuneaccord.service.keys import read_keys
 from tuneaccord.service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+COMPOSE_TEXT, PAGE = (ROOT / "compose.yaml").read_text(), (ROOT / "docs" / "running.md").read_text()
+COMPOSE = yaml.safe_load(COMPOSE_TEXT)
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 INSTRUCTIONS = re.findall(r"^([A-Z]+) (.*(?:\\\n.*)*)", DOCKERFILE, flags=re.MULTILINE)
 
@@ -74,6 +76,22 @@ def _field(variable):
 def test_no_secret_is_written_down():
     assert not re.search(r"PASSWORD:|tac_|postgresql://[^$\s]*:[^$@\s]+@", (ROOT / "compose.yaml").read_text())
     assert "secrets/" in (ROOT / ".gitignore").read_text()
+
+
+def test_the_secrets_can_be_read_in_the_containers_and_by_nobody_else_here(tmp_path):
+    """The page's commands, which the head of compose.yaml repeats, for somebody whose files are private."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl is installed here (Debian: apt-get install openssl)")
+    block = next(one for one in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "postgres_password" in one)
+    commands = [line.partition("  #")[0].strip() for line in block.splitlines() if not line.startswith("docker")]
+    repeated = [line.removeprefix("#   ").rstrip() for line in COMPOSE_TEXT.splitlines() if line.startswith("#   ")]
+    assert commands == repeated
+    subprocess.run(["/bin/sh", "-ec", "\n".join(["umask 077", *commands])], cwd=tmp_path, check=True)
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+    for secret in COMPOSE["secrets"].values():
+        assert stat.S_IMODE((tmp_path / secret["file"]).stat().st_mode) == 0o644
+    url = (tmp_path / COMPOSE["secrets"]["database_url"]["file"]).read_text()
+    assert re.fullmatch(r"postgresql://tuneaccord:[0-9a-f]{48}@database/tuneaccord\n", url)
 
 
 @pytest.mark.slow
