@@ -13,9 +13,10 @@ from tuneaccord.errors import InputError, StorageError
 _PARTIAL = ".partial"
 
 
-def write_atomically(path: Path, content: str | bytes) -> Path:
+def write_atomically(path: Path, content: str | bytes, secret: bool = False) -> Path:
     """Write ``content`` to ``path`` by way of a temporary file beside it; the old file stays until the end.
 
+    A ``secret`` file can be read by its owner only, and is on the disk when this returns: it may be the only copy.
     Raises :class:`StorageError` when the folder cannot be written or there is no room on disk.
     """
     path = Path(path)
@@ -26,7 +27,10 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(temporary, 0o644)
+            if secret:
+                file.flush()
+                os.fsync(file.fileno())
+        os.chmod(temporary, 0o600 if secret else 0o644)
         os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:

@@ -406,10 +406,10 @@ def test_a_proof_that_cannot_be_written_is_printed(playing, here, monkeypatch):
     played = playing("reporting")
     (here / "sheet.csv").write_text(SHEET)
 
-    def full(path, content):
+    def full(path, content, secret):
         raise StorageError("no room.")
 
-    monkeypatch.setattr(keeping, "_write", full)
+    monkeypatch.setattr(keeping, "write_atomically", full)
     result = run("report", "sheet.csv", "--size", 3, "--session", "legal.json")
     assert result.exit_code == 2
     assert "the report is sealed, but no room." in result.stderr

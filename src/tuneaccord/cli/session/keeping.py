@@ -6,13 +6,12 @@ A file is claimed before the server is asked for what goes into it, because toke
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tuneaccord.errors import InputError
-from tuneaccord.files import storage_error
+from tuneaccord.files import storage_error, write_atomically
 
 
 @contextmanager
@@ -26,7 +25,7 @@ def claimed(path: Path, replace: bool = False) -> Iterator[Callable[[str | bytes
 
     def keep(content: str | bytes) -> None:
         nonlocal kept
-        _write(path, content)
+        write_atomically(path, content, secret=True)
         kept = True
 
     new = _claim(path, replace)
@@ -67,18 +66,3 @@ def _claim(path: Path, replace: bool) -> bool:
     if not os.access(path.parent, os.W_OK):
         raise storage_error(path, PermissionError(13, "Permission denied"))
     return False
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")  # mode 0600
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise storage_error(path, error) from error
