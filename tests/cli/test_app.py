@@ -13,6 +13,7 @@ import tuneaccord
 from tuneaccord.cli import settle as settle_command
 from tuneaccord.cli.app import app
 from tuneaccord.cli.errors import error_line
+from tuneaccord.cli.session import status as session_status
 
 MARKET = Path(__file__).parents[2] / "examples" / "market" / "market.yaml"
 
@@ -108,6 +109,10 @@ def test_ctrl_c(monkeypatch):
     result = CliRunner().invoke(app, ["settle", "m.yaml"])
     assert result.exit_code == 130
     assert result.stderr == "stopped; run the same command again\n"
+    monkeypatch.setattr(session_status, "run", interrupted)
+    result = CliRunner().invoke(app, ["session", "status"])
+    assert result.exit_code == 130
+    assert result.stderr.startswith("stopped; the server may have done it. Look with tuneaccord session status")
 
 
 def test_the_unexpected_shows_its_traceback(monkeypatch):

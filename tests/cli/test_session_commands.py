@@ -28,8 +28,10 @@ from tuneaccord.cli.session.app import session_app
 from tuneaccord.cli.session.keeping import claimed, free_name
 from tuneaccord.errors import InputError, StorageError
 from tuneaccord.service.api.app import build
+from tuneaccord.service.client import Client
 from tuneaccord.service.client_requests import Requests
 from tuneaccord.service.connect import connect
+from tuneaccord.service.errors import Unavailable
 from tuneaccord.service.session import MOVES
 from tuneaccord.service.settings import Settings
 
@@ -225,6 +227,22 @@ def _candidate_scores(here):
     shown = done("report", "scores.csv", "--size", 2, "--dry-run", "--session", "legal.json").split()
     assert shown[-6:] == ["candidates", "plain", "0.25", "candidates", "tuned", "1"]
     return "scores.csv", "--size", 2
+
+
+@pytest.mark.slow
+def test_moves_that_leave_groups_out_are_asked_for_twice(playing, here):
+    played = playing("open")
+    us = ("--session", "provider.json")
+    done("invite", "late", *us)
+    (here / "pool.csv").write_text("candidate,price,base\nplain,0,1\ntuned,0.5,0\n")
+    assert "leaves out late, who did not join yet. Wait for them, or add --anyway" in refused("freeze", "pool.csv", *us)
+    assert "the pool is frozen" in done("freeze", "pool.csv", "--anyway", *us)
+    done("begin", *us)
+    assert "nobody has reported" in refused("close", *us)
+    done("report", *_candidate_scores(here), "--session", "legal.json")
+    assert "who did not report" in refused("close", *us)
+    assert "closed" in done("close", "--anyway", *us)
+    assert played.session.state == "closed"
 
 
 # Becoming a party
@@ -432,6 +450,28 @@ def test_status_names_commands_that_are_there(playing):
 def test_waiting_for_what_has_passed_returns_at_once(playing):
     playing("published")
     assert "published" in done("status", "--wait", "settled", "--session", "legal.json")
+
+
+def test_waiting_goes_on_while_the_server_is_away(playing, monkeypatch):
+    """It may only be restarting; a server that never answered is an error."""
+    playing("published")
+    changes, asked = Client.changes, []
+
+    def restarted(client, *given):
+        asked.append(1)
+        view = next(iter(changes(client)))
+        if len(asked) == 1:
+            yield {**view, "state": "settling"}
+            raise Unavailable("away")
+        yield view
+
+    monkeypatch.setattr(status, "AGAIN", 0.01)
+    monkeypatch.setattr(Client, "changes", restarted)
+    result = run("status", "--wait", "published", "--session", "legal.json")
+    assert result.exit_code == 0
+    assert "the server does not answer; asked again" in result.stderr
+    monkeypatch.setattr(Client, "changes", lambda client: (_ for _ in ()).throw(Unavailable("never there")))
+    assert "never there" in refused("status", "--wait", "published", "--session", "legal.json")
 
 
 def test_time_left_is_by_the_servers_clock():

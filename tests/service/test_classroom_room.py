@@ -1,12 +1,14 @@
 """A class at the desk: from the code to the reveal, from round to round, and who may read what when."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from session_steps import desk_at, opened
 
 from tuneaccord.service.classroom_results import Player, results
-from tuneaccord.service.classroom_room import Room
+from tuneaccord.service.classroom_room import CODE, Room
 from tuneaccord.service.errors import Forbidden, Invalid, Unauthenticated, WrongState
 from tuneaccord.service.reading import Reading
 from tuneaccord.service.server import Server
@@ -118,6 +120,23 @@ def test_the_code_stays_the_same_until_a_fresh_one_is_asked_for(desk, operator):
         room.code(teacher, session_id)
     with pytest.raises(Unauthenticated):
         desk.join_class(fresh, "late")
+
+
+def test_two_fresh_codes_at_once_are_both_kept(desk, operator, monkeypatch):
+    """They share a transaction, and neither is to count only what is committed."""
+    room, both = Room(desk), threading.Barrier(2)
+    session_id, teacher, _ = _joined(desk, room, operator)
+    before, made = len(desk.store.documents(session_id, CODE)), desk.class_code
+
+    def together(*given):
+        code = made(*given)
+        both.wait(60)
+        return code
+
+    monkeypatch.setattr(desk, "class_code", together)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: room.code(teacher, session_id, fresh=True), range(2)))
+    assert len(desk.store.documents(session_id, CODE)) == before + 2
 
 
 def test_a_code_that_was_made_void_elsewhere_is_replaced(desk, operator):

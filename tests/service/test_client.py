@@ -250,6 +250,18 @@ def test_a_busy_server_is_asked_again_for_as_long_as_it_says():
         Client("http://x", "t", patience=1, transport=always).me()
 
 
+@pytest.mark.parametrize(("headers", "asked"), [({}, 1), ({"Retry-After": "0"}, 2)])
+def test_what_may_have_been_done_is_not_asked_for_again(headers, asked):
+    away = {"error": {"code": "unavailable", "message": "away", "status": 503, "request_id": "1"}}
+    me = {"session_id": "x", "role": "provider", "name": ""}
+    answers = [httpx.Response(200, json=me), httpx.Response(503, json=away, headers=headers)]
+    answers.append(httpx.Response(500, json=away))
+    client = Client("http://x", "t", transport=httpx.MockTransport(lambda request: answers.pop(0)))
+    with pytest.raises(Unavailable, match="away"):
+        client.publish()
+    assert len(answers) == 2 - asked
+
+
 def test_the_client_does_not_show_its_token():
     client = Client("http://x", "tac_secret")
     assert "secret" not in repr(client) + str(vars(client).keys())

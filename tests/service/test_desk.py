@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -442,3 +443,29 @@ def test_codes_and_tokens_are_long_enough():
     assert len({tokens.new_token() for _ in range(100)}) == 100
     assert len({tokens.new_code() for _ in range(100)}) == 100
     assert len(tokens.new_token()) - 4 >= 43  # 256 bits
+
+
+def test_a_class_that_begins_in_the_transaction_that_freezes_its_pool(desk, monkeypatch):
+    """The server's players need the pool, which nobody else can read yet."""
+    created = desk.create(desk.caller(desk.operator()), {"title": "class", "classroom": {"seats": 3}})
+    provider, session_id = desk.caller(created.token), created.session_id
+    desk.open(provider, session_id)
+    desk.join_class(desk.class_code(provider, session_id), "ada")
+    frozen, append = threading.Event(), desk.store.append
+
+    def slow(connection, session, entry):
+        append(connection, session, entry)
+        if entry.kind == "frozen":
+            frozen.set()
+            end = time.monotonic() + 60
+            while desk.store._writes._waiting == 0 and time.monotonic() < end:
+                time.sleep(0.001)
+
+    def begins():
+        frozen.wait(60)
+        return desk.begin(provider, session_id).kind
+
+    monkeypatch.setattr(desk.store, "append", slow)
+    with ThreadPoolExecutor(2) as threads:
+        moves = [threads.submit(desk.freeze, provider, session_id, POOL), threads.submit(begins)]
+    assert [moves[0].result().kind, moves[1].result()] == ["frozen", "reporting"]

@@ -3,8 +3,7 @@
 import asyncio
 import gc
 import json
-import threading
-import time
+import tracemalloc
 
 import pytest
 from service_http import API, asking, told
@@ -12,7 +11,6 @@ from service_play import REPORTS, TERMS
 
 from tuneaccord.service.api import guard
 from tuneaccord.service.api.lane import Lane
-from tuneaccord.service.api.threads import Threads
 
 JSON = {"Content-Type": "application/json"}
 #: who, method, address, what is sent
@@ -133,45 +131,63 @@ def test_the_proof_of_a_report_is_whole_json(desk):
     assert proof["report"]["scores"] == [[float(score) for score in row] for row in REPORTS["legal"]["scores"]]
 
 
-def test_threads_are_as_many_as_were_asked_for():
-    at_once, most = [], []
+def slow_put(ask, body, between):
+    """The status of a report whose body arrives in two halves, with ``between()`` between them."""
+    sent, halves = [], [body[:10], body[10:]]
 
-    def work():
-        at_once.append(1)
-        most.append(len(at_once))
-        time.sleep(0.005)
-        at_once.pop()
-        return threading.get_ident()
+    async def receive():
+        if len(halves) == 1:
+            between()
+        return {"type": "http.request", "body": halves.pop(0), "more_body": bool(halves)}
 
-    async def all_of_them():
-        threads = Threads(3)
-        return await asyncio.gather(*(threads.run(work) for _ in range(12)))
+    async def send(message):
+        sent.append(message)
 
-    assert 1 < len(set(asyncio.run(all_of_them()))) <= 3
-    assert max(most) <= 3
+    token = ask.played.tokens["legal"].encode()
+    headers = [(b"host", b"127.0.0.1:8090"), (b"authorization", b"Bearer " + token), *JSON_HEADER]
+    path = f"{API}/sessions/{ask.played.id}/report"
+    scope = {"type": "http", "method": "PUT", "path": path, "query_string": b"", "scheme": "http"}
+    scope["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
+    asyncio.run(ask.http.app({**scope, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8090)}, receive, send))
+    return sent[0]["status"]
 
 
-def test_threads_tell_what_was_raised_and_end_with_their_owner():
-    async def fails():
-        threads = Threads(2)
-        with pytest.raises(ZeroDivisionError):
-            await threads.run(divmod, 1, 0)
-        return await threads.run(threading.current_thread)
+@pytest.mark.parametrize("length", [2_000, 20_000])
+def test_a_token_that_is_replaced_while_its_report_arrives_seals_nothing(desk, length):
+    ask = asking(desk)
+    body = json.dumps(REPORTS["legal"]).encode().ljust(length)
+    assert slow_put(ask, body, lambda: None) == 200
+    before = desk.session(ask.played.id).entries
+    status = slow_put(ask, body, lambda: desk.replace_token(ask.played.provider, ask.played.id, "legal"))
+    assert status == 401
+    assert desk.session(ask.played.id).entries == before + 1  # that it was replaced
 
-    thread = asyncio.run(fails())
+
+def test_a_request_that_is_refused_leaves_nothing_behind(desk):
+    """Its body would otherwise stay until the next search for garbage, which is rare in a server."""
+    ask = asking(desk)
+    body = json.dumps({"size": 1, "scores": [[0.0] * 200_000]}).encode()
+    assert ask("legal", "PUT", "report", content=body, headers=JSON).status_code == 422  # with what it loads
     gc.collect()
-    thread.join(60)
-    assert not thread.is_alive()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            assert ask("legal", "PUT", "report", content=body, headers=JSON).status_code == 422
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert kept < 5 * len(body)  # each that stays is its body and twice as much of parsed data
 
 
-def test_an_answer_that_nobody_waits_for_any_more_is_dropped():
-    free = threading.Event()
+def test_a_request_that_raises_what_no_future_takes_is_an_error(desk, monkeypatch):
+    ask = asking(desk)
 
-    async def impatient():
-        threads = Threads(1)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(threads.run(free.wait, 60), 0.01)
-        free.set()
-        return await threads.run(max, 1, 2)
+    def ends(*given):
+        raise StopIteration
 
-    assert asyncio.run(impatient()) == 2
+    monkeypatch.setattr(ask.http.app.state.reading, "view", ends)
+    answer = ask("legal", "GET", "")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal"

@@ -96,6 +96,17 @@ def test_cookie_is_secure_behind_tls(desk, published, tmp_path):
 def test_a_whole_link_may_be_pasted(ask, published):
     answer = ask("POST", "/enter", data={"token": f"{BASE}/enter#token={published.tokens['auditor']}"})
     assert answer.status_code == 303
+    answer = ask("POST", "/join", data={"invitation": f"{BASE}/enter#token={published.tokens['auditor']}"})
+    assert answer.headers["location"] == f"/sessions/{published.id}"
+
+
+def test_an_invitation_in_the_box_for_tokens_leads_to_its_page(ask, desk):
+    played = play(desk, "open")
+    invitation = desk.invite(played.provider, played.id, "later")
+    answer = ask("POST", "/enter", data={"token": f" {BASE}/join/{invitation}\n"})
+    assert answer.headers["location"] == f"/join/{invitation}"
+    assert "set-cookie" not in answer.headers
+    assert ask("POST", "/enter", data={"token": "x/join///evil.example/"}).headers["location"].startswith("/join/%2F")
 
 
 @pytest.mark.parametrize("token", ["", "tac_wrong", "x" * 5000, "\0", EVIL])

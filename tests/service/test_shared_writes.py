@@ -1,20 +1,23 @@
 """Writes that share a transaction: each is there when it says so, and one that fails takes back only itself."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from service_play import REPORTS, play
 
-from tuneaccord.service import sharing
+from tuneaccord.service import database, sharing
 from tuneaccord.service.chain import first_fault
 from tuneaccord.service.errors import Unavailable
+from tuneaccord.service.store import Store
 
 
 @pytest.fixture
@@ -360,3 +363,34 @@ def test_no_report_that_was_confirmed_is_lost_with_the_process(database_url, tmp
         assert desk.session(session_id).state == "reporting"  # the whole log, checked
         entries = {f"report/{one.number}/{one.by['name']}" for one in log.values() if one.kind == "reported"}
         assert set(desk.store.documents(session_id, "report/")) == entries
+
+
+def test_an_interrupt_in_the_commit_is_told_to_all_that_share_it(desk, monkeypatch):
+    """Nobody is told that something was written that was not, and the next write has its turn."""
+    store = desk
+    store.session_id = play(desk, "open").id
+    shared = sharing_of(store)
+
+    def interrupted(connection):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shared, "_finish", interrupted)
+        found = together(store, writing(store, "one"), writing(store, "two"))
+    assert sorted(type(one).__name__ for one in found) == ["KeyboardInterrupt", "Unavailable"]
+    assert names(store) == set()
+    assert write(store, "three") == {"w/three"}
+
+
+def test_a_transaction_that_cannot_begin_gives_its_connection_back(desk, tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.1)
+    store = Store(f"sqlite:///{tmp_path / 'tuneaccord.db'}")
+    session_id = play(desk, "open").id
+    with closing(sqlite3.connect(tmp_path / "tuneaccord.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="does not answer"), store.writing(session_id):
+                raise AssertionError("it began")
+            assert store.engine.pool.checkedout() == 0
+        holder.execute("ROLLBACK")
+    store.close()

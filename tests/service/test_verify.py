@@ -18,7 +18,7 @@ from tuneaccord.service.connect import connect
 from tuneaccord.service.receipts import read_document, read_log
 from tuneaccord.service.settings import Settings
 from tuneaccord.service.settling import sealed_part, settlement_digest
-from tuneaccord.service.verify import holds_all, uncompared, verify
+from tuneaccord.service.verify import _was_settled, holds_all, uncompared, verify
 
 CANDIDATES = {
     "kind": "candidates",
@@ -99,6 +99,19 @@ def test_proofs_hold_alone_and_with_a_receipt(played):
             assert "is the one that was settled" in checks[-2].words
             assert holds_all(verify(receipt_of(played, who), other=proof))
         assert holds_all(verify(proof, log=receipt_of(played, "observer")["log"]))
+
+
+def test_a_receipt_from_before_the_report_says_so_and_one_from_after_the_close_fails(played):
+    proof, receipt = played.proofs["legal"], receipt_of(played, "legal")
+    number = proof["entry"]["number"]
+    early = _was_settled(proof, {**receipt, "log": receipt["log"][:number]})
+    assert (early.part, early.result) == ("report of legal", UNKNOWN)
+    assert "Take a newer" in early.words
+    closed = next(place for place, entry in enumerate(receipt["log"]) if entry["kind"] == "closed")
+    without = {**proof, "entry": {**proof["entry"], "number": len(receipt["log"]) + 1}}
+    assert "does not have the proof's entry" in _was_settled(without, receipt).words
+    short = {**receipt, "log": receipt["log"][: closed + 1]}
+    assert _was_settled(without, short).result == FAILS
 
 
 def test_a_report_that_was_replaced_is_not_the_one_that_was_settled(played):

@@ -15,6 +15,7 @@ PROMISE_FAILED = 1
 MISTAKE = 2
 STOPPED = 130
 KEEPING = ("tune", "compare", "demo", "pool", "questions")  #: commands that continue where they were stopped
+ASKING = "session"  #: commands that a server may have done although they were stopped
 
 _UsageError = typer.BadParameter.__base__  # typer does not export it by name
 
@@ -36,7 +37,7 @@ class Commands(TyperGroup):
             sys.stdout = None  # or the interpreter tries to write the rest once more when it ends
             _stop("no room on disk for the output. Free some space and try again.")
         except (KeyboardInterrupt, typer.Abort):
-            typer.echo(f"stopped; run the same command again{_goes_on(ctx)}", err=True)
+            typer.echo(f"stopped; {_then(ctx)}", err=True)
             raise typer.Exit(STOPPED) from None
 
     def main(self, *args, standalone_mode: bool = True, **options):
@@ -67,9 +68,14 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def _goes_on(ctx) -> str:
-    """Only some commands keep finished steps; the others start from the beginning."""
-    return " to continue" if ctx.invoked_subcommand in KEEPING else ""
+def _then(ctx) -> str:
+    """Only some commands keep finished steps; of the others, those that ask a server may have been heard."""
+    if ctx.invoked_subcommand == ASKING:
+        return (
+            "the server may have done it. Look with tuneaccord session status; report again with --replace; "
+            "for a seat or token that did not arrive, the provider gives another with replace-token"
+        )
+    return f"run the same command again{' to continue' if ctx.invoked_subcommand in KEEPING else ''}"
 
 
 def _stop(message: str) -> NoReturn:

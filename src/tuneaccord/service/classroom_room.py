@@ -104,7 +104,7 @@ class Room:
             return known
         code = self.desk.class_code(caller, session_id)
         with self.desk.moving(session_id) as moving:
-            earlier = len(self.desk.store.documents(session_id, CODE))
+            earlier = len(self.desk.store.documents(session_id, CODE, moving.connection))
             self._keep(moving, f"{CODE}{earlier:06d}", {"code": code})
         return code
 

@@ -77,11 +77,11 @@ class Requests:
         return self._data(self.ask("POST", path, files={"file": (file.name, content)}, data=texts))
 
     def ask(self, method: str, path: str, **given: Any) -> Any:
-        """The answer, asked for again while the server is busy. Status 304 is an answer too."""
+        """The answer, asked for again while the server is busy and has not done it. Status 304 is an answer too."""
         until = time.monotonic() + self.patience
         for attempt in range(1000):
             answer = self._send(method, path, **given)
-            if answer.status_code not in (429, 503):
+            if not _can_be_repeated(method, answer):
                 break
             pause = _pause(answer, attempt)
             if time.monotonic() + pause > until:
@@ -126,6 +126,12 @@ def _unreachable(url: str, error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
         return f"the server at {url} did not answer in time. Look whether it did what was asked, and try again."
     return f"the server at {url} cannot be reached ({type(error).__name__}). Check the address, and whether it runs."
+
+
+def _can_be_repeated(method: str, answer: httpx.Response) -> bool:
+    """A server that is away may yet have done what it was asked; one that says when to come again has not."""
+    safe = method != "POST" or "retry-after" in answer.headers
+    return answer.status_code == 429 or (answer.status_code == 503 and safe)
 
 
 def _pause(answer: httpx.Response, attempt: int) -> float:

@@ -124,12 +124,18 @@ class Agreed:
         data = None if stored is None else json.loads(self._keys.decrypt(stored, place_of(session.id, POOL)))
         if data is None or digest_of(data) != session.pool:
             raise Unavailable(f"the stored pool is not the one that was frozen. {_RESTORE}")
+        return self.keep(session.pool, data, pool_of(data))
+
+    def keep(
+        self, digest: str, data: dict[str, Any], pool: ResponsePool | CandidatePool
+    ) -> tuple[dict[str, Any], ResponsePool | CandidatePool]:
+        """A pool by its digest, also one that is not committed yet: the next move may be in the same transaction."""
         with self._lock:
-            read = self._pools[session.pool] = data, pool_of(data)
+            kept = self._pools[digest] = data, pool
             _trim(self._pools, _POOLS)
-        return read
+        return kept
 
 
 def _trim(kept: dict[str, Any], most: int) -> None:
     while len(kept) > most:
-        kept.pop(next(iter(kept)))
+        kept.pop(next(iter(kept)), None)

@@ -14,13 +14,20 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from tuneaccord.errors import InputError
-from tuneaccord.service.errors import Unavailable
-from tuneaccord.service.sharing import BUSY
+from tuneaccord.service.errors import Unavailable, busy
 
 _log = logging.getLogger(__name__)
 
 AWAY = "the database does not answer. Try again in a moment."
 PATIENCE = 30.0  #: seconds that a write waits for others
+#: a server that is gone without a word is given up after half a minute, not after the system's many
+_ALIVE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 PAUSE = 0.1  #: seconds after which a connection is asked whether it still works, before it is used again
 
 
@@ -49,7 +56,7 @@ def engine_of(url: str, single: bool = False) -> sa.Engine:
     alone = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if single else {}
     pool = {"pool_size": 20, "max_overflow": 20, "pool_timeout": PATIENCE, "hide_parameters": True, **alone}
     if not url.startswith("sqlite"):
-        engine = sa.create_engine(url, connect_args={"connect_timeout": 10}, **pool)
+        engine = sa.create_engine(url, connect_args=_ALIVE, **pool)
         sa.event.listen(engine, "connect", _be_patient)
         _ping_after_a_pause(engine)
         return engine
@@ -126,4 +133,4 @@ def told() -> Iterator[None]:
         _log.warning("the database does not answer: %s", type(error.orig).__name__)
         raise Unavailable(AWAY) from error
     except sa.exc.TimeoutError as error:
-        raise Unavailable(BUSY) from error
+        raise busy() from error

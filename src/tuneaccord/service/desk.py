@@ -234,9 +234,11 @@ class Desk:
         return data
 
     def _freeze(self, session_id: str, actor: Actor, pool: dict[str, Any]) -> Entry:
-        shape = shape_of(pool_of(pool))
+        checked = pool_of(pool)
+        shape = shape_of(checked)
         summary = {"kind": pool["kind"], "prompts": shape[0], "responses": shape[1]}
         digest, stored = digest_of(pool), self.keys.encrypt(canonical_json(pool), place_of(session_id, POOL))
+        self.agreed.keep(digest, pool, checked)
         with self.moving(session_id) as moving:  # what takes long for a large pool was done before
             if moving.session.terms.get("classroom") is not None and moving.session.may(actor, "frozen"):
                 seats = moving.session.terms["classroom"]["seats"]

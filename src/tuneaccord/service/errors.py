@@ -66,3 +66,10 @@ class Unavailable(ServiceError):
 
     status = 503
     code = "unavailable"
+
+
+def busy() -> Unavailable:
+    """The refusal where others were before it for too long: nothing of it was done, so it can be asked for again."""
+    error = Unavailable("the database is busy. Try again in a moment.")
+    error.wait = 1  # type: ignore[attr-defined]  # seconds
+    return error

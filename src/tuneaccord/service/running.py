@@ -39,6 +39,7 @@ from tuneaccord.service.settings import Settings
 
 _REQUESTS_END = 4  #: seconds for requests under way
 _STEPS_END = 3.0  #: seconds for steps of jobs under way, at the same time
+_IDLE = 0.5  #: seconds in which threads end that have nothing to do
 _AT_MOST = 4.0  #: seconds for what is left of the jobs once the requests have ended
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -76,13 +77,27 @@ class Running:
         finally:
             ending = self._stop()
             ending.join(_AT_MOST)
+            answering = self._end_requests()
             self.desk.store.close()
-        if ending.is_alive() or self.jobs.lingering:  # Python would wait for the step, and we need not: it is repeated
-            _log.warning("ended in the middle of a job's step; it will be repeated")
+        if answering or ending.is_alive() or self.jobs.lingering:  # Python would wait for these, and we need not:
+            # the step is repeated, and nobody waits for the answer any more
+            _log.warning(
+                "ended in the middle of a request"
+                if answering
+                else "ended in the middle of a job's step; it will be repeated"
+            )
             sys.stdout.flush()
             os._exit(0)
         self._hold.release()
         _log.info("stopped")
+
+    def _end_requests(self) -> bool:
+        """Let the threads that answer requests go; whether one of them is still at work."""
+        threads = self.app.state.threads
+        ended = threading.Thread(target=lambda: threads.shutdown(cancel_futures=True), name="requests-end", daemon=True)
+        ended.start()
+        ended.join(_IDLE)
+        return ended.is_alive()
 
     def _configuration(self) -> uvicorn.Config:
         health = Health(self.desk.store, self.settings.folder)

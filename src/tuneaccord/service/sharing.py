@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tuneaccord.service.errors import Unavailable
+from tuneaccord.service.errors import Unavailable, busy
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ MOST = 64  #: writes of one transaction
 LONGEST = 0.1  #: seconds after which a transaction takes no more
 LOOK = 1.0  #: seconds after which one that waits for the commit sees whether somebody still is to make it
 _KEPT = "tuneaccord_kept"
-BUSY = "the database is busy. Try again in a moment."
 
 
 def to_keep() -> dict[str, Any]:
@@ -42,7 +41,11 @@ class _Shared:
     """An open transaction, and what became of it once ``ended`` is set."""
 
     def __init__(self, connection: sa.Connection, finish: Callable[[sa.Connection], None]) -> None:
-        self.connection, self._transaction, self._finish = connection, connection.begin(), finish
+        try:
+            self.connection, self._transaction, self._finish = connection, connection.begin(), finish
+        except BaseException:
+            connection.close()
+            raise
         self.began, self.writes = time.monotonic(), 0
         self.ended, self.error = Event(), None
 
@@ -77,7 +80,10 @@ class _Shared:
         return 0 < self.writes < MOST and young and not self.connection.invalidated
 
     def end(self) -> None:
-        """Commit, or take everything back when there is nothing to keep; never raises."""
+        """Commit, or take everything back when there is nothing to keep; what fails is kept in ``error``.
+
+        Only an interrupt is raised, once those who wait have been told that nothing was written.
+        """
         try:
             if self.writes and not self.connection.invalidated:
                 self._finish(self.connection)
@@ -85,11 +91,13 @@ class _Shared:
             else:
                 self.error = Unavailable("the transaction was taken back")
                 self._transaction.rollback()
-        except Exception as error:
+        except BaseException as error:
             _log.warning("a transaction could not be committed: %s", type(error).__name__)
             self.error = error
             with suppress(Exception):
                 self._transaction.rollback()
+            if not isinstance(error, Exception):
+                raise
         finally:
             with suppress(Exception):
                 self.connection.close()
@@ -130,7 +138,7 @@ class SharedWrites:
             self._waiting += 1
             try:
                 if not self._turns.wait_for(lambda: not self._taken, self._patience):
-                    raise Unavailable(BUSY)
+                    raise busy()
             finally:
                 self._waiting -= 1
             self._taken = True
@@ -144,9 +152,11 @@ class SharedWrites:
     def _end_turn(self, shared: _Shared) -> None:
         with self._turns:
             goes_on = self._waiting > 0 and shared.takes_more
-        if not goes_on:
-            shared.end()
-        self._give_turn(shared if goes_on else None)
+        try:
+            if not goes_on:
+                shared.end()
+        finally:
+            self._give_turn(shared if goes_on else None)
 
     def _give_turn(self, left_open: _Shared | None) -> None:
         with self._turns:
@@ -159,5 +169,7 @@ class SharedWrites:
             if self._open is not shared or self._taken or self._waiting:
                 return
             self._taken, self._open = True, None
-        shared.end()
-        self._give_turn(None)
+        try:
+            shared.end()
+        finally:
+            self._give_turn(None)

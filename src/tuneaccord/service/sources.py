@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuneaccord.errors import InputError, nearest
+from tuneaccord.errors import InputError
 from tuneaccord.llm.criteria import CRITERIA
 from tuneaccord.service.errors import Invalid, TooLarge
 from tuneaccord.service.foreign import in_a_child
@@ -94,7 +94,8 @@ def _write_cells(source: Path, target: Path, layout: Layout) -> None:
     for count, (number, row) in enumerate(csv_rows(source), start=1):
         for column in columns if count == 1 else ():
             if column not in row:
-                raise Invalid(f"the sheet has no column {column!r}. {nearest(column, row)}"[:400])
+                apart = " Separate columns by commas." if any(";" in name or "\t" in name for name in row) else ""
+                raise Invalid(f"the sheet has no column {column!r}; it has: {', '.join(row)}."[:400] + apart)
         if count > most:
             raise Invalid(f"row {number}: the sheet has more rows than the pool has responses ({most:,}).")
         names = _fused(row["prompt_id"], prompts), _fused(row["reply_id"], replies)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -181,15 +181,15 @@ class Store:
         row = self.asking.first(statements.DOCUMENT, session_id=session_id, name=name)
         return None if row is None else bytes(row[0])
 
-    def documents(self, session_id: str, prefix: str) -> dict[str, bytes]:
-        """All documents whose names start with ``prefix``."""
+    def documents(self, session_id: str, prefix: str, connection: sa.Connection | None = None) -> dict[str, bytes]:
+        """All documents whose names start with ``prefix``; within a transaction, by its ``connection``."""
         table = tables.documents
         query = sa.select(table.c.name, table.c.content).where(
             table.c.session_id == session_id,
             sa.func.substr(table.c.name, 1, len(prefix)) == prefix,  # LIKE would take capitals for small letters
         )
-        with self._asking() as connection:
-            return {row.name: bytes(row.content) for row in connection.execute(query.order_by(table.c.name))}
+        with self._asking() if connection is None else nullcontext(connection) as asked:
+            return {row.name: bytes(row.content) for row in asked.execute(query.order_by(table.c.name))}
 
     # Tokens
 

@@ -17,7 +17,7 @@ from tuneaccord.errors import TuneaccordError, first_line
 from tuneaccord.service.chain import Entry, commitment, first_fault
 from tuneaccord.service.checks import FAILS, UNKNOWN, Check, fails, holds, unknown
 from tuneaccord.service.receipts import PROOF, RECEIPT
-from tuneaccord.service.session import AUDITOR, GROUP, OBSERVER, PROVIDER, Session, replay
+from tuneaccord.service.session import AUDITOR, GROUP, OBSERVER, PROVIDER, SEALED_NO_MORE, Session, replay
 from tuneaccord.service.settling import settlement_digest
 from tuneaccord.service.verify_numbers import Settled, check_everything, check_share
 
@@ -247,6 +247,8 @@ def _against_log(document: Mapping[str, Any], log: list[Any]) -> Iterator[Check]
 def _was_settled(proof: Mapping[str, Any], receipt: Mapping[str, Any]) -> Check:
     part, number = f"report of {proof['group']}", proof["entry"].get("number")
     log = receipt["log"]
+    if isinstance(number, int) and number >= len(log) and _takes_more_reports(receipt):
+        return unknown(part, f"the log ends before the proof's entry {number}. Take a newer receipt or log")
     if not isinstance(number, int) or not 0 <= number < len(log) or log[number] != proof["entry"]:
         return fails(part, f"the receipt's log does not have the proof's entry {number}")
     try:
@@ -259,6 +261,14 @@ def _was_settled(proof: Mapping[str, Any], receipt: Mapping[str, Any]) -> Check:
     if session.settlement is None:
         return holds(part, f"is the group's last one so far, log entry {number}; the log has no settlement yet")
     return holds(part, f"is the one that was settled, log entry {number}")
+
+
+def _takes_more_reports(receipt: Mapping[str, Any]) -> bool:
+    """Whether the log is from before the close, so that reports may have come after its end."""
+    try:
+        return replay(receipt["session"], [Entry(**entry) for entry in receipt["log"]]).state not in SEALED_NO_MORE
+    except _NONSENSE:
+        return False
 
 
 def _same_log(one: list[Any], two: list[Any], part: str, which: str) -> Check:

@@ -20,6 +20,7 @@ ReplaceOption = Annotated[bool, typer.Option("--replace", help="Overwrite the fi
 GroupOption = Annotated[
     str | None, typer.Option("--group", metavar="NAME", help="For provider and auditor: whose it is to be.")
 ]
+AnywayOption = Annotated[bool, typer.Option("--anyway", help="Although it leaves groups out.")]
 HERE = Path("session.json")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuneaccord.cli.session.app import HERE, JsonOption, SessionOption, session_app
+from tuneaccord.cli.session.app import HERE, AnywayOption, JsonOption, SessionOption, session_app
 
 if TYPE_CHECKING:
     from tuneaccord.cli.session.moves import Move
@@ -71,13 +71,14 @@ def freeze(
     sample: Annotated[
         bool, typer.Option("--sample", help="Have the server draw it from the model that the terms name.")
     ] = False,
+    anyway: AnywayOption = False,
     session: SessionOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Provider: freeze what there is to choose from; nobody can join any more."""
     from tuneaccord.cli.session.moves import freeze as run
 
-    run(file, sample=sample, session=session, json=as_json)
+    run(file, sample=sample, anyway=anyway, session=session, json=as_json)
 
 
 @session_app.command()
@@ -107,9 +108,11 @@ def deadline(
 
 
 @session_app.command()
-def close(session: SessionOption = HERE, as_json: JsonOption = False) -> None:
+def close(anyway: AnywayOption = False, session: SessionOption = HERE, as_json: JsonOption = False) -> None:
     """Provider: take no more reports; the server settles."""
-    _move(lambda client: client.close(), "closed; the server settles", session, as_json)
+    from tuneaccord.cli.session.moves import close as run
+
+    run(anyway=anyway, session=session, json=as_json)
 
 
 @session_app.command()

@@ -63,16 +63,49 @@ def _hand_over(client: Client, token: str, role: str, name: str, json: bool) -> 
     say(f"This is shown only now. The link is the {role}'s token and works until it is revoked: send it in secret.")
 
 
-def freeze(file: Path | None, *, sample: bool, session: Path, json: bool) -> None:
+def without(waiting: Callable[[dict[str, Any]], list[str]], make: Move, missing: str, anyway: bool) -> Move:
+    """The move, refused while there are groups that it would leave out, unless that is wanted.
+
+    Nobody can take such a move back.
+    """
+
+    def checked(client: Client) -> dict[str, Any]:
+        names = [] if anyway else waiting(client.view())
+        if names:
+            raise InputError(f"this leaves out {', '.join(names)}, who {missing}. Wait for them, or add --anyway.")
+        return make(client)
+
+    return checked
+
+
+def close(*, anyway: bool, session: Path, json: bool) -> None:
+    """Take no more reports."""
+
+    def silent(view: dict[str, Any]) -> list[str]:
+        names = [one["name"] for one in view["groups"] if not one["reported"]]
+        return names if len(names) < len(view["groups"]) else []  # without any report the server refuses
+
+    make = without(silent, Client.close, "did not report", anyway)
+    move(make, "closed; the server settles", session=session, json=json)
+
+
+def freeze(file: Path | None, *, sample: bool, anyway: bool, session: Path, json: bool) -> None:
     """Freeze a pool from a file, or have the server draw it."""
+
+    def absent(view: dict[str, Any]) -> list[str]:
+        return list(view["invited"])
+
+    missing = "did not join yet"
     if (file is None) == (not sample):
         raise InputError("give the file of a pool, or --sample to have the server draw it as the terms say.")
     if file is None:
-        move(Client.sample, "the server draws the pool", session=session, json=json)
+        make = without(absent, Client.sample, missing, anyway)
+        move(make, "the server draws the pool", session=session, json=json)
         return
     if not file.is_file():
         raise InputError(f"there is no file {file}; looked for {file.resolve()}.")
     pool = parse(read_text(file, "pool"), str(file)).data if file.suffix.lower() in (".yaml", ".yml") else file
     if not isinstance(pool, dict | Path):
         raise InputError(f"{file} is no pool: expected keys such as prompts and responses, or candidates.")
-    move(lambda client: client.freeze(pool), "the pool is frozen", session=session, json=json)
+    make = without(absent, lambda client: client.freeze(pool), missing, anyway)
+    move(make, "the pool is frozen", session=session, json=json)

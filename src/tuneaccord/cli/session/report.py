@@ -93,7 +93,7 @@ def run(
         if not replace and _has_reported(client, view):
             raise InputError("your report is sealed already. Add --replace to send this one in its place.")
         to = proof or free_name(session.with_name(f"{session.stem}-proof.json"))
-        with claimed(to) as keep:
+        with claimed(to, replace and proof is not None) as keep:
             sealed = given.seal(client)
             _keep(keep, sealed, to)
     if json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tuneaccord.cli.errors import printable
 from tuneaccord.cli.session.access import as_json, client_of, command, say, who
 from tuneaccord.service.client import Client
 from tuneaccord.service.client_waiting import BROKEN, check_state, ended_instead, reached
-from tuneaccord.service.errors import WrongState
+from tuneaccord.service.errors import Unavailable, WrongState
 from tuneaccord.service.refusals import stands
 from tuneaccord.service.session import GROUP
 
@@ -35,6 +35,7 @@ COMMANDS = {
     "tried again": "try-again",
 }
 MOST_NAMES = 40
+AGAIN = 5.0  #: seconds after which a server that is away is asked again
 
 
 def run(*, wait: str | None, session: Path, json: bool) -> None:
@@ -63,7 +64,9 @@ def _print(client: Client, view: Mapping[str, Any], session: Path) -> None:
         _print_own(client, view, session)
     for words in _progress(view):
         say(words)
-    commands = [command(COMMANDS[move], session) for move in view["moves"] if move in COMMANDS]
+    again = " --replace" if _has_reported(client, view) else ""
+    words = {**COMMANDS, "reported": f"{COMMANDS['reported']}{again}"}
+    commands = [command(words[move], session) for move in view["moves"] if move in COMMANDS]
     if commands:
         say(f"you can now: {', '.join(commands)}")
 
@@ -85,12 +88,16 @@ def _listed(names: list[str]) -> str:
 
 def _print_own(client: Client, view: Mapping[str, Any], session: Path) -> None:
     """A group's own report, and what it pays once that can be known."""
-    sealed = any(one["reported"] for one in view["groups"] if one["name"] == client.me()["name"])
+    sealed = _has_reported(client, view)
     if view["pool"]:
         say("your report: sealed" if sealed else "your report: none yet")
     if view["state"] == "published" and sealed:
         amount, currency = client.share()["amount"], view["terms"]["money"]["currency"]
         say(f"you pay {amount} {currency}: {command('invoice', session)}, {command('receipt', session)}")
+
+
+def _has_reported(client: Client, view: Mapping[str, Any]) -> bool:
+    return any(one["reported"] for one in view["groups"] if one["name"] == client.me()["name"])
 
 
 # Waiting
@@ -102,7 +109,12 @@ def _waited(client: Client, state: str) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     line = Live(get_renderable=lambda: Text(_line(shown)), console=screen, refresh_per_second=1, transient=True)
     with line if screen.is_terminal else _Lines(screen) as live:
-        for view in client.changes():
+        for view in _changes(client):
+            shown["away"] = view is None
+            if view is None:
+                if isinstance(live, _Lines):
+                    live.say(_line(shown))
+                continue
             shown.update(view, received=time.monotonic())
             if reached(view["state"], state):
                 return view
@@ -111,6 +123,22 @@ def _waited(client: Client, state: str) -> dict[str, Any]:
             if isinstance(live, _Lines):
                 live.say(_line(view))
     raise WrongState(f"the session has ended without being {state}.")
+
+
+def _changes(client: Client) -> Iterator[dict[str, Any] | None]:
+    """The session at each change, and None each time that the server is away: it may only be restarting."""
+    seen = False
+    while True:
+        try:
+            for view in client.changes():
+                seen = True
+                yield view
+            return
+        except Unavailable:
+            if not seen:
+                raise
+        yield None
+        time.sleep(AGAIN)
 
 
 class _Lines:
@@ -134,6 +162,8 @@ class _Lines:
 
 def _line(view: Mapping[str, Any]) -> str:
     """Where the session is, in one line."""
+    if view.get("away"):
+        return f"the server does not answer; asked again every {AGAIN:g} s"
     if not view:
         return "..."
     parts = [stands(view["state"])]

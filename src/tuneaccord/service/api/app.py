@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,7 +18,6 @@ from tuneaccord.service.api.headers import Outermost
 from tuneaccord.service.api.lane import Lane
 from tuneaccord.service.api.limits import Limits
 from tuneaccord.service.api.progress import Watch
-from tuneaccord.service.api.threads import Threads
 from tuneaccord.service.desk import Desk
 from tuneaccord.service.reading import Reading
 from tuneaccord.service.settings import Settings
@@ -35,7 +35,7 @@ def build(desk: Desk, settings: Settings, jobs: Any = None, *, pages: bool = Tru
     app = FastAPI(title="tuneaccord", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.desk, app.state.reading, app.state.settings, app.state.jobs = desk, Reading(desk), settings, jobs
     app.state.limits, app.state.watch = Limits(settings), Watch(desk)
-    app.state.threads = Threads(settings.threads)
+    app.state.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="requests")
     for noun in NOUNS:
         noun.routes.on(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from tuneaccord.service import sources
 from tuneaccord.service.api import answers
 from tuneaccord.service.api.describing import Routes
 from tuneaccord.service.api.errors import Answer
-from tuneaccord.service.api.guard import Ask, Asked
+from tuneaccord.service.api.guard import Ask, Asked, still_valid
 from tuneaccord.service.api.sessions import SessionId, entry_answer
 from tuneaccord.service.api.uploads import Uploaded, form_of, uploaded
 from tuneaccord.service.chain import Entry
@@ -50,6 +50,7 @@ async def upload_pool(asked: Asked, session_id: SessionId) -> Any:
 
 
 def _frozen(asked: Ask, session_id: str, file: Uploaded) -> Entry:
+    still_valid(asked)
     pool = sources.pool_from_file(file.path, file.name, asked.request.app.state.settings.largest_upload)
     return asked.desk.freeze(asked.caller, session_id, pool)
 

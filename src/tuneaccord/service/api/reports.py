@@ -12,7 +12,7 @@ from tuneaccord.service import sources
 from tuneaccord.service.api import answers, models
 from tuneaccord.service.api.describing import Routes
 from tuneaccord.service.api.errors import Answer
-from tuneaccord.service.api.guard import JSON, Ask, Asked
+from tuneaccord.service.api.guard import JSON, Ask, Asked, still_valid
 from tuneaccord.service.api.sessions import SessionId
 from tuneaccord.service.api.uploads import SIZES, Uploaded, form_of, uploaded
 from tuneaccord.service.errors import Forbidden, Invalid
@@ -98,6 +98,7 @@ Scores = Callable[[Uploaded, Mapping[str, Any], Mapping[str, Any]], dict[str, An
 
 async def _from_file(asked: Ask, session_id: str, scores: Scores) -> Answer:
     def sealed(file: Uploaded) -> dict[str, Any]:
+        still_valid(asked)
         sizes = file.sizes()
         _check_sizes(sizes)
         return asked.desk.report(asked.caller, session_id, {**scores(file, pool, terms), **sizes})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -65,7 +66,7 @@ def enter_page() -> None:
     with frame("Enter a session"):
         with form("/enter").classes("panel") as sent:
             sent.props["data-enter"] = "1"
-            text("This link carries a token. Press the button to keep it in this browser and enter.")
+            text("If your link carries a token, press the button to keep it in this browser and enter.")
             labelled(hidden("token", ""), "Your token")
             with ui.element("div").classes("rows"):
                 submit("Enter")
@@ -77,6 +78,9 @@ def enter(hall: Hall, request: Request, token: str) -> Response:
     try:
         hall.check_origin(request)
         hall.limits.trial(request.scope)
+        _, found, invitation = token.strip().rpartition("/join/")
+        if found:  # an invitation is used on its own page
+            return RedirectResponse(f"/join/{quote(invitation, safe='')}", 303, headers=PRIVATE)
         caller = hall.desk.caller(token.strip().rpartition("#token=")[2])
         where = "/sessions" if caller.role == OPERATOR else f"/sessions/{caller.session_id}"
         answer = RedirectResponse(where, 303, headers=PRIVATE)
@@ -145,6 +149,8 @@ def bare_join_page() -> None:
 
 def join(hall: Hall, request: Request, invitation: str) -> Response:
     """Use an invitation; a whole link may be pasted."""
+    if "#token=" in invitation:
+        return enter(hall, request, invitation)
     try:
         hall.check_origin(request)
         hall.limits.trial(request.scope)

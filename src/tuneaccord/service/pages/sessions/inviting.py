@@ -51,14 +51,13 @@ def invite_part(live: Live) -> Part:
                 if not names:
                     told.set_text("Write the name of a group first.")
                     return
+                made: dict[str, str] = {}
                 try:
-                    for name, link in (
-                        await live.visit.act(lambda desk, caller: _invited(desk, caller, view["id"], names))
-                    ).items():
-                        links[name] = live.visit.hall.link(f"/join/{link}")
+                    await live.visit.act(lambda desk, caller: _invite(desk, caller, view["id"], names, made))
                     fill()
                 except TuneaccordError as error:
-                    told.set_text(sentence(error))
+                    told.set_text(sentence(error))  # those before it are made, and shown only now
+                links.update({name: live.visit.hall.link(f"/join/{link}") for name, link in made.items()})
                 show()
                 await live.refresh()
 
@@ -76,10 +75,11 @@ def invite_part(live: Live) -> Part:
     return Part(key, build)
 
 
-def _invited(desk: Any, caller: Caller, session_id: str, names: list[str]) -> dict[str, str]:
+def _invite(desk: Any, caller: Caller, session_id: str, names: list[str], made: dict[str, str]) -> None:
     if len(names) > MOST_AT_ONCE:
         raise TooLarge(f"invite at most {MOST_AT_ONCE} groups at once, got {len(names)}.")
-    return {name: desk.invite(caller, session_id, name) for name in dict.fromkeys(names)}
+    for name in dict.fromkeys(names):
+        made[name] = desk.invite(caller, session_id, name)
 
 
 def _links(links: dict[str, str]) -> None:

@@ -47,6 +47,12 @@ def pool_form_part(live: Live) -> Part:
     return Part(possible, build)
 
 
+_FREEZE = (
+    "Groups that were invited and have not joined are left out, nobody can join after this, and the pool cannot be "
+    "changed. Freeze it?"
+)
+
+
 class PoolForm:
     """The form's elements, and the pool so far."""
 
@@ -88,7 +94,7 @@ class PoolForm:
             if self.way == "sample":
                 asked(
                     "Draw the replies and freeze",
-                    "Nobody can join after this. Begin?",
+                    "Groups that were invited and have not joined are left out, and nobody can join after this. Begin?",
                     "Yes, draw them",
                     self._sample,
                     main=True,
@@ -96,7 +102,7 @@ class PoolForm:
             else:
                 asked(
                     "Freeze this pool",
-                    "Nobody can join after this, and the pool cannot be changed. Freeze it?",
+                    _FREEZE,
                     "Yes, freeze",
                     self._freeze,
                     main=True,
@@ -152,7 +158,7 @@ class PoolForm:
         with self.freezing:
             asked(
                 "Freeze this pool",
-                "Nobody can join after this, and the pool cannot be changed. Freeze it?",
+                _FREEZE,
                 "Yes, freeze",
                 self._freeze,
                 main=True,

@@ -1,8 +1,9 @@
 """What a group's own page can say of its sealed report: what the public log tells, and what this browser tab still has.
 
 A sealed report can be read by nobody before the close, and not by this page either. What was sent from a tab of a
-browser is kept in that tab alone (its session storage), so that it is still there when the page is loaded again, and is
-gone when the tab is closed, the session is left, or the group says so. Nothing is kept beyond the tab.
+browser is kept in that tab's session storage, so that it is still there when the page is loaded again. It goes when
+the tab is closed, the session is left, another group enters by the same tab, or the group says so. It is the browser
+that keeps it: one that opens closed tabs again, or copies a tab, brings it back.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Sealed:
 
     def __init__(self, page: Live) -> None:
         self.page = page
-        self.key = f"tuneaccord-proof-{page.view['id']}-{page.view['you']['name']}"
+        self.of_session = f"tuneaccord-proof-{page.view['id']}-"
+        self.key = f"{self.of_session}{page.view['you']['name']}"
         self.entry: dict | None = None  #: of the log, of the report that counts
         self.times = 0  #: that the group has reported
         self.recalled = 0  #: times that the tab gave back what was sent before the page was loaded
@@ -82,7 +84,12 @@ class Sealed:
         self.page.client.run_javascript(f"try {{ {code}; }} catch (refused) {{}}")
 
     async def _recall(self) -> None:
-        code = f"try {{ return sessionStorage.getItem({json.dumps(self.key)}); }} catch (refused) {{ return null; }}"
+        ours, session = json.dumps(self.key), json.dumps(self.of_session)
+        code = (
+            "try { for (const key of Object.keys(sessionStorage))"
+            f" if (key.startsWith({session}) && key !== {ours}) sessionStorage.removeItem(key);"  # another group's
+            f" return sessionStorage.getItem({ours}); }} catch (refused) {{ return null; }}"
+        )
         try:
             proof = kept_proof(await self.page.client.run_javascript(code, timeout=_ANSWER))
         except TimeoutError:
@@ -167,7 +174,11 @@ def _proof(sealed: Sealed, pool: dict) -> None:
     proof = sealed.proof
     with folded("What you reported, as this browser tab remembers it"), ui.element("div").classes("stack"):
         _content(proof["report"], pool)
-        text("Kept in this tab only; it is gone when you close the tab.", "p", "soft small")
+        text(
+            "Kept by this browser for this tab. It goes when you close the tab, unless the browser opens it again.",
+            "p",
+            "soft small",
+        )
         with ui.element("div").classes("rows"):
             act_button("Forget it now", sealed.forget)
     text(
