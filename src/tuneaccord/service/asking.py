@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tuneaccord.service.database import AWAY, told
-from tuneaccord.service.errors import Unavailable
+from tuneaccord.service.database import told
+from tuneaccord.service.errors import away
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Asking:
                 found = self._asked(text, values)
         except self._engine.dialect.loaded_dbapi.Error as error:
             _log.warning("the database does not answer: %s", type(error).__name__)
-            raise Unavailable(AWAY) from error
+            raise away() from error
         self.timed(time.perf_counter() - began)
         return found
 

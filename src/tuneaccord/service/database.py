@@ -14,11 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from tuneaccord.errors import InputError
-from tuneaccord.service.errors import Unavailable, busy
+from tuneaccord.service.errors import away, busy
 
 _log = logging.getLogger(__name__)
 
-AWAY = "the database does not answer. Try again in a moment."
 PATIENCE = 30.0  #: seconds that a write waits for others
 #: a server that is gone without a word is given up after half a minute, not after the system's many
 _ALIVE = {
@@ -131,6 +130,6 @@ def told() -> Iterator[None]:
         if isinstance(error, sa.exc.IntegrityError):
             raise
         _log.warning("the database does not answer: %s", type(error.orig).__name__)
-        raise Unavailable(AWAY) from error
+        raise away() from error
     except sa.exc.TimeoutError as error:
         raise busy() from error

@@ -68,6 +68,11 @@ class Unavailable(ServiceError):
     code = "unavailable"
 
 
+def away() -> Unavailable:
+    """The refusal where the database is gone, also in the middle of what was asked, which it may yet have done."""
+    return Unavailable("the database does not answer. Try again in a moment.")
+
+
 def busy() -> Unavailable:
     """The refusal where others were before it for too long: nothing of it was done, so it can be asked for again."""
     error = Unavailable("the database is busy. Try again in a moment.")

@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tuneaccord.service.errors import Unavailable, busy
+from tuneaccord.service.errors import Unavailable, away, busy
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class SharedWrites:
         while not shared.ended.wait(LOOK):
             self._rescue(shared)
         if shared.error is not None:
-            raise Unavailable("the database does not answer. Try again in a moment.") from shared.error
+            raise away() from shared.error
 
     def _take_turn(self) -> _Shared:
         with self._turns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +107,11 @@ def who(client: Client) -> str:
     """Role and name for people."""
     me = client.me()
     return me["role"] if not me["name"] or me["name"] == me["role"] else f"{me['role']} {me['name']}"
+
+
+def has_reported(client: Client, view: Mapping[str, Any]) -> bool:
+    """Whether this group's report is sealed; ``view`` is the session as it is now."""
+    return any(one["reported"] for one in view["groups"] if one["name"] == client.me()["name"])
 
 
 def as_json(data: Any) -> str:

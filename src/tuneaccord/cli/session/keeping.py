@@ -36,12 +36,6 @@ def claimed(path: Path, replace: bool = False) -> Iterator[Callable[[str | bytes
             path.unlink(missing_ok=True)
 
 
-def save(path: Path, content: str | bytes, replace: bool = False) -> None:
-    """Write what can be downloaded again."""
-    with claimed(path, replace) as keep:
-        keep(content)
-
-
 def free_name(path: Path) -> Path:
     """``path``, or the first of ``NAME-2``, ``NAME-3`` and so on that is not there."""
     number, free = 1, path

@@ -15,7 +15,7 @@ from pydantic import Field
 from tuneaccord.cli import render
 from tuneaccord.cli.errors import error_line
 from tuneaccord.cli.named import named_numbers
-from tuneaccord.cli.session.access import as_json, client_of, say, who
+from tuneaccord.cli.session.access import as_json, client_of, has_reported, say, who
 from tuneaccord.cli.session.keeping import claimed, free_name
 from tuneaccord.config.loading import Section, load_yaml
 from tuneaccord.errors import InputError, StorageError
@@ -90,7 +90,7 @@ def run(
         if dry_run:
             _show(given.as_sealed(client.pool(), view["terms"]), client, view, json)
             return
-        if not replace and _has_reported(client, view):
+        if not replace and has_reported(client, view):
             raise InputError("your report is sealed already. Add --replace to send this one in its place.")
         to = proof or free_name(session.with_name(f"{session.stem}-proof.json"))
         with claimed(to, replace and proof is not None) as keep:
@@ -138,10 +138,6 @@ def _one_size(sizes: Mapping[str, float]) -> Mapping[str, float]:
         if not 0 < value < float("inf"):
             raise InputError(f"--{name} must be a number above zero, got {value:g}.")
     return sizes
-
-
-def _has_reported(client: Client, view: Mapping[str, Any]) -> bool:
-    return any(one["reported"] for one in view["groups"] if one["name"] == client.me()["name"])
 
 
 def _keep(keep: Any, sealed: dict[str, Any], to: Path) -> None:

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tuneaccord.cli.errors import printable
-from tuneaccord.cli.session.access import as_json, client_of, command, say, who
+from tuneaccord.cli.session.access import as_json, client_of, command, has_reported, say, who
 from tuneaccord.service.client import Client
 from tuneaccord.service.client_waiting import BROKEN, check_state, ended_instead, reached
 from tuneaccord.service.errors import Unavailable, WrongState
@@ -64,7 +64,7 @@ def _print(client: Client, view: Mapping[str, Any], session: Path) -> None:
         _print_own(client, view, session)
     for words in _progress(view):
         say(words)
-    again = " --replace" if _has_reported(client, view) else ""
+    again = " --replace" if has_reported(client, view) else ""
     words = {**COMMANDS, "reported": f"{COMMANDS['reported']}{again}"}
     commands = [command(words[move], session) for move in view["moves"] if move in COMMANDS]
     if commands:
@@ -88,16 +88,12 @@ def _listed(names: list[str]) -> str:
 
 def _print_own(client: Client, view: Mapping[str, Any], session: Path) -> None:
     """A group's own report, and what it pays once that can be known."""
-    sealed = _has_reported(client, view)
+    sealed = has_reported(client, view)
     if view["pool"]:
         say("your report: sealed" if sealed else "your report: none yet")
     if view["state"] == "published" and sealed:
         amount, currency = client.share()["amount"], view["terms"]["money"]["currency"]
         say(f"you pay {amount} {currency}: {command('invoice', session)}, {command('receipt', session)}")
-
-
-def _has_reported(client: Client, view: Mapping[str, Any]) -> bool:
-    return any(one["reported"] for one in view["groups"] if one["name"] == client.me()["name"])
 
 
 # Waiting
